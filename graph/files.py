@@ -1,0 +1,89 @@
+"""Which files a workflow may read and write: named folders, and nothing beside them.
+
+A workflow comes from strangers. A path in it is relative, stays inside one of the folders opened for its kind, and
+is checked again after links are followed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+
+class FileRefused(ValueError):  # noqa: N818 - the sentence is what matters
+    """A path is outside what may be read or written, or is not there. The message is a sentence for the user."""
+
+
+@dataclass(frozen=True)
+class Reads:
+    """Marks a setting as the path of something to read. `kind` names the folders it is looked up in.
+
+    `elsewhere` allows a value that is no path in these folders (a hub id): it is then left to the node.
+    """
+
+    kind: str = "input"
+    elsewhere: bool = False
+
+
+@dataclass(frozen=True)
+class Writes:
+    """Marks a setting as a path, relative to the output folder, to write."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """The folders of a run: `reading` by kind (searched in order), `writing` for results."""
+
+    reading: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    writing: Path = Path("out")
+
+    def find(self, path: str, kind: str = "input") -> Path:
+        """The file or folder `path` names in a folder opened for `kind`. Raises `FileRefused`."""
+        relative = _relative(path)
+        roots = self.reading.get(kind, ())
+        for root in roots:
+            found = root / relative
+            if not found.exists():
+                continue
+            if not found.resolve().is_relative_to(root.resolve()):
+                raise FileRefused(f"{path!r} leads out of {root}, the folder it may be read from, by a link.")
+            return found
+        looked = ", ".join(str(root) for root in roots) or "no folder at all"
+        raise FileRefused(f"There is no {path!r}; looked in {looked}.")
+
+    def target(self, path: str) -> Path:
+        """Where to write `path`, inside the output folder; the folders above it are made. Raises `FileRefused`."""
+        target = self.writing / _relative(path)
+        base = self.writing.resolve()
+        nearest = target
+        while not nearest.exists() and nearest != self.writing:
+            nearest = nearest.parent
+        if nearest.exists() and not nearest.resolve().is_relative_to(base):
+            raise FileRefused(f"{path!r} leads out of the output folder {self.writing} by a link.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target
+
+    def fingerprint(self, path: str, kind: str = "input") -> str:
+        """Changes when what `path` names changes: sizes and times of its files. Raises `FileRefused`."""
+        found = self.find(path, kind)
+        files = sorted(p for p in found.rglob("*") if p.is_file()) if found.is_dir() else [found]
+        digest = hashlib.sha256()
+        for file in files:
+            status = file.stat()
+            digest.update(f"{file.relative_to(found)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        return digest.hexdigest()
+
+
+def _relative(path: str) -> PurePosixPath:
+    pure = PurePosixPath(path)
+    if not path or "\0" in path:
+        raise FileRefused(f"{path!r} is not a path.")
+    if len(path) > 1024:
+        raise FileRefused(f"A path of {len(path)} characters is too long; at most 1024 are taken.")
+    if "\\" in path or ":" in path.split("/")[0]:
+        raise FileRefused(f"{path!r} is not written as paths in workflows are: folders divided by /, no drive.")
+    if pure.is_absolute() or ".." in pure.parts:
+        raise FileRefused(f"{path!r} is outside the folders a workflow may use: write it relative, without '..'.")
+    return pure

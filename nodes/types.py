@@ -1,0 +1,136 @@
+"""What wires carry: recipes, which are tiny and say how, and tensors, which are what came out.
+
+Recipes are frozen, hashable and JSON-able; nothing is loaded until something samples. Tensors lie on the CPU between
+nodes unless a node says otherwise. This file imports no torch, so that checking a workflow stays quick.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# ---------------------------------------------------------------- recipes
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A change to a model's weights or modules, undone exactly when it is taken off. Methods subclass it."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A base and what is done to it.
+
+    `source` is an absolute folder or file, or a hub id; `family` names the adapter (`sd`, `sdxl`);
+    `fingerprint` changes when the files do, so that results made with other weights are not reused.
+    """
+
+    source: str
+    family: str
+    revision: str | None = None
+    fingerprint: str = ""
+    patches: tuple[Patch, ...] = ()
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """At which noise levels the sampler stops: `steps` of them, spaced as named, or exactly `timesteps`."""
+
+    steps: int
+    spacing: str = "model"
+    timesteps: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """How one step is taken: the name of a sampler in `nodes/schedule/samplers.py` and its options, sorted by name."""
+
+    name: str
+    options: tuple[tuple[str, bool | int | float | str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """How the predictions of several conditions become one. Each method subclasses this in its own file."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of files a node wrote, e.g. a trained part of a model."""
+
+    path: str
+    fingerprint: str = ""
+
+
+# ---------------------------------------------------------------- tensors
+
+
+@dataclass(frozen=True, eq=False)
+class Latent:
+    """`samples` (B, C, h, w) float32, in the scale the denoiser works in (the autoencoder's scaling applied)."""
+
+    samples: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """`samples` (B, C, h, w) float32, standard normal; image `i` was drawn with a generator seeded `seeds[i]`."""
+
+    samples: Tensor
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Conditioning:
+    """What the denoiser is told: `tokens` (N, L, D) and, where the family has it, `pooled` (N, P); N prompts."""
+
+    tokens: Tensor
+    pooled: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """`pixels` (B, 3, H, W) float32 in [0, 1]."""
+
+    pixels: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """`values` (B, 1, H, W) float32 in [0, 1]; 1 is where something is to be painted anew."""
+
+    values: Tensor
+
+
+# ---------------------------------------------------------------- what is measured
+
+
+@dataclass(frozen=True)
+class Table:
+    """Named columns and rows of plain values."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[bool | int | float | str | None, ...], ...]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One curve or set of points of a figure."""
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    points: bool = False
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Curves and points with named axes; drawn where it is shown."""
+
+    title: str
+    x_label: str
+    y_label: str
+    series: tuple[Series, ...]
