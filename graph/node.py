@@ -42,6 +42,10 @@ class DeclarationError(TypeError):
     """A node function is not declared as the rules in this module ask."""
 
 
+class NodeError(Exception):
+    """Raised in a node for what a person can mend. The message is a sentence: what is wrong and what is accepted."""
+
+
 @dataclass(frozen=True)
 class Input:
     """A wired parameter: the types it takes, whether it may stay empty, whether it takes several wires."""
