@@ -1,7 +1,7 @@
 """A node is a typed function: its annotations are its ports and settings, written once.
 
 A parameter of plain type (`bool int float str`, `Literal`, an enum, or a union, tuple or list of these) is a setting;
-a parameter of an injected type (`Progress`, `Files`) is handed in by the run; any other parameter arrives by wire.
+a parameter of an injected type (`Progress`, `Files`, `Provenance`) is handed in by the run; any other parameter arrives by wire.
 A parameter annotated `tuple[T, ...]`, `T` not plain, takes any number of wires. The result type names the outputs: one
 type is one output, named after the type; a `NamedTuple` is several; `None` is none.
 """
@@ -26,8 +26,9 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from .files import Files
 from .progress import Progress
+from .provenance import Provenance
 
-INJECTED: tuple[type, ...] = (Progress, Files)
+INJECTED: tuple[type, ...] = (Progress, Files, Provenance)
 """Types a run hands to a node that asks for them."""
 
 _PLAIN = (bool, int, float, str, type(None))
