@@ -1,9 +1,9 @@
 """A node is a typed function: its annotations are its ports and settings, written once.
 
 A parameter of plain type (`bool int float str`, `Literal`, an enum, or a union, tuple or list of these) is a setting;
-a parameter of an injected type (`Progress`, `Files`, `Provenance`) is handed in by the run; any other parameter arrives by wire.
-A parameter annotated `tuple[T, ...]`, `T` not plain, takes any number of wires. The result type names the outputs: one
-type is one output, named after the type; a `NamedTuple` is several; `None` is none.
+a parameter of an injected type (`Progress`, `Files`, `Provenance`) is handed in by the run; any other parameter arrives
+by wire. A parameter annotated `tuple[T, ...]`, `T` not plain, takes any number of wires. The result type names the
+outputs: one type is one output, named after the type; a `NamedTuple` is several; `None` is none.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,14 +46,16 @@ def read_provenance(path: Path) -> Provenance | None:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path, formats=("PNG",)) as picture:
-            return Provenance.of(picture.info)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # pixels are not decoded here
+            with Image.open(path, formats=("PNG",)) as picture:
+                return Provenance.of(picture.info)
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError):
         return None
 
 
 def _json(values: Mapping[str, Any]) -> str:
-    return json.dumps(values, indent=1, ensure_ascii=False)
+    return json.dumps(values, indent=1)
 
 
 def _mapping(text: Any) -> dict[str, Any]:
