@@ -6,18 +6,28 @@ nodes unless a node says otherwise. This file imports no torch, so that checking
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 # ---------------------------------------------------------------- recipes
 
 
 @dataclass(frozen=True)
 class Patch:
-    """A change to a model's weights or modules, undone exactly when it is taken off. Methods subclass it."""
+    """A change to a model's weights or modules, undone exactly when it is taken off. Methods subclass it.
+
+    `parts` names what it changes (`unet`, `vae`, `text_encoder`, `text_encoder_2`), so that nothing else is loaded for it.
+    """
+
+    parts: ClassVar[tuple[str, ...]] = ("unet",)
+
+    def attach(self, part: str, module: nn.Module) -> AbstractContextManager[object]:
+        """Change the live `module` of `part` while the context lasts; on leaving it is as it was, bit for bit."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,7 @@ class Model:
 
     `source` is an absolute folder or file, or a hub id; `family` names the adapter (`sd`, `sdxl`);
     `fingerprint` changes when the files do, so that results made with other weights are not reused.
+    `config` is the folder with the configuration of a single file, absolute.
     """
 
     source: str
@@ -33,6 +44,7 @@ class Model:
     revision: str | None = None
     fingerprint: str = ""
     patches: tuple[Patch, ...] = ()
+    config: str | None = None
 
 
 @dataclass(frozen=True)
