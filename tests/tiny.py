@@ -1,0 +1,143 @@
+"""Tiny random Stable Diffusion pipelines in the stock layout: the real code paths in milliseconds.
+
+Pictures are 32 px, latents 8x8 (factor 4). Random weights are scaled so that prompts and guidance show in the picture;
+otherwise a comparison of pictures would pass whatever the loop does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    EulerDiscreteScheduler,
+    PNDMScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+SIZE = 32
+FACTOR = 4
+BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+
+
+def build_sd(folder: Path, **scheduler: Any) -> Path:
+    """A Stable Diffusion 1.5-like pipeline saved in `folder`; `scheduler` changes its PNDM configuration."""
+    torch.manual_seed(0)
+    pipeline = StableDiffusionPipeline(
+        vae=_autoencoder(),
+        text_encoder=_encoder(16).eval(),
+        tokenizer=_tokenizer(),
+        unet=_denoiser(cross_attention_dim=16),
+        scheduler=PNDMScheduler(**{**BETAS, "skip_prk_steps": True, "steps_offset": 1, **scheduler}),
+        safety_checker=None,  # pyright: ignore[reportArgumentType]
+        feature_extractor=None,  # pyright: ignore[reportArgumentType]
+        requires_safety_checker=False,
+    )
+    return _save(pipeline, folder)
+
+
+def build_sdxl(folder: Path, **scheduler: Any) -> Path:
+    """A Stable Diffusion XL-like pipeline (two text encoders) saved in `folder`."""
+    torch.manual_seed(1)
+    pipeline = StableDiffusionXLPipeline(
+        vae=_autoencoder(),
+        text_encoder=_encoder(16).eval(),
+        text_encoder_2=_projecting_encoder(24).eval(),
+        tokenizer=_tokenizer(),
+        tokenizer_2=_tokenizer(pad_token="!"),
+        unet=_denoiser(
+            cross_attention_dim=16 + 24,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=4,
+            projection_class_embeddings_input_dim=24 + 6 * 4,
+            use_linear_projection=True,
+        ),
+        scheduler=EulerDiscreteScheduler(
+            **{**BETAS, "steps_offset": 1, "timestep_spacing": "leading", **scheduler}  # pyright: ignore
+        ),
+        add_watermarker=False,
+    )
+    return _save(pipeline, folder)
+
+
+def _save(pipeline: Any, folder: Path) -> Path:
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def _autoencoder() -> AutoencoderKL:
+    return AutoencoderKL(
+        block_out_channels=(8, 8, 16),
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=4,
+        sample_size=SIZE,
+        scaling_factor=0.6,
+    ).eval()
+
+
+def _denoiser(**options: Any) -> UNet2DConditionModel:
+    denoiser = UNet2DConditionModel(
+        sample_size=SIZE // FACTOR,
+        block_out_channels=(16, 32),
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        layers_per_block=1,
+        attention_head_dim=2,
+        norm_num_groups=4,
+        **options,
+    ).eval()
+    with torch.no_grad():
+        for name, parameter in denoiser.named_parameters():
+            if "attn2.to_v" in name or "attn2.to_k" in name:
+                parameter.mul_(8)
+    return denoiser
+
+
+def _text_config(width: int) -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=len(_vocabulary()),
+        hidden_size=width,
+        intermediate_size=2 * width,
+        projection_dim=width,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        max_position_embeddings=77,
+        bos_token_id=_vocabulary()["<|startoftext|>"],
+        eos_token_id=_vocabulary()["<|endoftext|>"],
+    )
+
+
+def _encoder(width: int) -> CLIPTextModel:
+    return _speak_up(CLIPTextModel(_text_config(width)))
+
+
+def _projecting_encoder(width: int) -> CLIPTextModelWithProjection:
+    return _speak_up(CLIPTextModelWithProjection(_text_config(width)))
+
+
+def _speak_up(encoder: Any) -> Any:
+    """Words must outweigh their places, or all prompts read alike."""
+    with torch.no_grad():
+        for name, parameter in encoder.named_parameters():
+            if "token_embedding" in name:
+                parameter.normal_()
+    return encoder
+
+
+def _vocabulary() -> dict[str, int]:
+    """Printable letters, alone and at the end of a word: any ASCII text encodes."""
+    letters = [chr(code) for code in range(33, 127)]
+    entries = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    return {entry: index for index, entry in enumerate(entries)}
+
+
+def _tokenizer(**options: Any) -> CLIPTokenizer:
+    return CLIPTokenizer(vocab=_vocabulary(), merges=[], model_max_length=77, **options)
