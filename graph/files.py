@@ -53,15 +53,19 @@ class Files:
         looked = ", ".join(str(root) for root in roots) or "no folder at all"
         raise FileRefused(f"There is no {path!r}; looked in {looked}.")
 
+    def place(self, path: str) -> Path:
+        """Where `path` would be written, inside the output folder; nothing is made yet. Raises `FileRefused`."""
+        target = self.writing / _relative(path)
+        if target == self.writing:
+            raise FileRefused(f"{path!r} names the output folder itself; name a file in it.")
+        # What is there already may be a link, also one to nothing; `resolve` follows both.
+        if not target.resolve().is_relative_to(self.writing.resolve()):
+            raise FileRefused(f"{path!r} leads out of the output folder {self.writing} by a link.")
+        return target
+
     def target(self, path: str) -> Path:
         """Where to write `path`, inside the output folder; the folders above it are made. Raises `FileRefused`."""
-        target = self.writing / _relative(path)
-        base = self.writing.resolve()
-        nearest = target
-        while not nearest.exists() and nearest != self.writing:
-            nearest = nearest.parent
-        if nearest.exists() and not nearest.resolve().is_relative_to(base):
-            raise FileRefused(f"{path!r} leads out of the output folder {self.writing} by a link.")
+        target = self.place(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         return target
 

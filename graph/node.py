@@ -17,7 +17,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,12 +49,16 @@ class NodeError(Exception):
 
 @dataclass(frozen=True)
 class Input:
-    """A wired parameter: the types it takes, whether it may stay empty, whether it takes several wires."""
+    """A wired parameter: the types it takes, what it is without a wire, whether it takes several wires."""
 
     name: str
     accepts: tuple[type, ...]
-    optional: bool = False
+    default: Any = field(default=_REQUIRED, compare=False)
     many: bool = False
+
+    @property
+    def optional(self) -> bool:
+        return self.default is not _REQUIRED
 
     @property
     def type_names(self) -> str:
@@ -93,7 +97,7 @@ class Setting:
     def schema(self) -> dict[str, Any]:
         """JSON schema, with the default, as the canvas and the reference read it."""
         schema = self._adapter.json_schema()
-        return schema if self.required else {**schema, "default": _plain(self.default)}
+        return schema if self.required else {**schema, "default": self.plain(self.default)}
 
     @cached_property
     def description(self) -> str:
@@ -109,6 +113,10 @@ class Setting:
             return self._adapter.validate_json(json.dumps(value), strict=True)
         except ValidationError as error:
             raise ValueError("; ".join(_sentence(problem) for problem in error.errors())) from None
+
+    def plain(self, value: Any) -> Any:
+        """A value as the function takes it, as JSON has it."""
+        return self._adapter.dump_python(value, mode="json")
 
 
 @dataclass(frozen=True)
@@ -178,13 +186,17 @@ class Declaration:
                 continue
             many = _many(annotation)
             accepts = _classes(many or annotation, self.name, name)
-            optional = default is not _REQUIRED or type(None) in accepts
-            found[name] = Input(name, tuple(t for t in accepts if t is not type(None)), optional, many is not None)
+            if default is _REQUIRED and type(None) in accepts:
+                default = None
+            found[name] = Input(name, tuple(t for t in accepts if t is not type(None)), default, many is not None)
         return found
 
     @cached_property
     def injected(self) -> dict[str, type]:
-        return {name: kind for name, annotation, _ in self._parameters if (kind := _injected(annotation))}
+        found = {name: kind for name, annotation, _ in self._parameters if (kind := _injected(annotation))}
+        if Provenance in found.values() and not self.effect:
+            raise DeclarationError(f"Node {self.name}: only an @effect takes Provenance, which is in no result's key.")
+        return found
 
     @cached_property
     def outputs(self) -> dict[str, Output]:
@@ -295,10 +307,6 @@ def _classes(annotation: Any, node: str, port: str) -> tuple[type, ...]:
     if not isinstance(annotation, type):
         raise DeclarationError(f"Node {node}, port {port}: {annotation!r} is not a type a wire can carry.")
     return (annotation,)
-
-
-def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, enum.Enum) else value
 
 
 def _sentence(problem: Any) -> str:

@@ -1,0 +1,47 @@
+"""The key of a result: equal for equal computations, so that a change re-runs what it touches and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+from uuid import uuid4
+
+from .check import Bound
+from .files import FileRefused, Files
+from .settings import read_paths
+
+
+def keys(order: Iterable[str], nodes: Mapping[str, Bound], files: Files | None, salt: str) -> dict[str, str]:
+    """The key of each node in `order`: of its module's source, its settings, the files these name, and the keys of its
+    inputs. `salt` is whatever else the results depend on.
+
+    An effect's key is new in every run, as what it gives may differ; so what depends on it runs again too.
+    """
+    fingerprint = cache((files or Files()).fingerprint)
+    found: dict[str, str] = {}
+    for id_ in order:
+        node = nodes[id_]
+        if node.declaration.effect:
+            found[id_] = uuid4().hex
+            continue
+        read = []
+        for name, setting in node.declaration.settings.items():
+            for marker, path in read_paths(setting, node.settings[name]):
+                try:
+                    read.append((name, path, fingerprint(path, marker.kind)))
+                except FileRefused:
+                    read.append((name, path, ""))  # no file of ours (a hub id); the node gives its version
+        inputs = {
+            port: [(found[source], output) for source, output in sources] for port, sources in node.sources.items()
+        }
+        parts = [node.declaration.name, node.declaration.source_hash, plain(node), inputs, read, salt]
+        found[id_] = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return found
+
+
+def plain(node: Bound) -> dict[str, Any]:
+    """The settings in force as JSON values."""
+    return {name: node.declaration.settings[name].plain(value) for name, value in node.settings.items()}

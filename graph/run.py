@@ -1,0 +1,255 @@
+"""Run a workflow: what its goals need, each node once, and nothing that was kept from before."""
+
+from __future__ import annotations
+
+import re
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Literal
+
+from . import events
+from .catalog import Catalog
+from .check import Bound, Checked, bind
+from .events import Tell
+from .files import FileRefused, Files
+from .keys import keys, plain
+from .node import NodeError, name
+from .problems import Problem, Refused, quoted
+from .progress import Cancelled, Progress
+from .provenance import Provenance
+from .store import Result, Store, versions
+from .workflow import Workflow
+
+Status = Literal["done", "reused", "failed", "skipped", "cancelled"]
+
+
+class CheckFailed(Refused):
+    """The workflow cannot run; `problems` says everything that is in the way."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a node. `error` is a sentence; `notes` are the facts it noted, also when it was reused."""
+
+    status: Status
+    seconds: float = 0.0
+    error: str = ""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """`values[goal][output]` of the goals that were reached, and the outcome of every node they need."""
+
+    values: Mapping[str, Mapping[str, Any]]
+    outcomes: Mapping[str, Outcome]
+    seconds: float
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return all(outcome.status in ("done", "reused") for outcome in self.outcomes.values())
+
+    @property
+    def cancelled(self) -> bool:
+        return any(outcome.status == "cancelled" for outcome in self.outcomes.values())
+
+
+def run(
+    workflow: Workflow,
+    catalog: Catalog,
+    *,
+    goals: Iterable[str] | None = None,
+    store: Store | None = None,
+    tell: Tell | None = None,
+    files: Files | None = None,
+    cancel: threading.Event | None = None,
+    salt: str = "",
+) -> RunResult:
+    """Run what `goals` (node ids) need; without any, all effects, or if there is none, the nodes nobody takes from.
+
+    `store` gives and keeps results; `tell` hears every event, in this thread; `files` says what may be read and
+    written; `cancel` stops the run at the next node or step, as Ctrl+C does; `salt` is what results depend on besides
+    the workflow (device, precision). Raises `CheckFailed` before anything runs.
+
+    A node that fails stops what depends on it and nothing else: look at `ok` and `outcomes`.
+    """
+    checked = bind(workflow, catalog, files, goals)
+    if stopping := [problem for problem in checked.problems if problem.needed]:
+        raise CheckFailed(stopping)
+    return _Run(workflow, checked, store, tell or (lambda event: None), files, cancel, salt)()
+
+
+class _Run:
+    """One run's state. Values are held by key, so that equal nodes share one, and only while something needs them."""
+
+    def __init__(
+        self,
+        workflow: Workflow,
+        checked: Checked,
+        store: Store | None,
+        tell: Tell,
+        files: Files | None,
+        cancel: threading.Event | None,
+        salt: str,
+    ) -> None:
+        self.workflow, self.checked, self.store, self.tell = workflow, checked, store, tell
+        self.nodes, self.order = checked.nodes, checked.order
+        self.files, self.cancel = files or Files(), cancel or threading.Event()
+        self.keys = keys(self.order, self.nodes, files, salt)
+        self.results: dict[str, Result] = {}
+        self.outcomes: dict[str, Outcome] = {}
+        self.failed: dict[str, str] = {}  # node -> the failed node it depends on, or itself
+
+    def __call__(self) -> RunResult:
+        begun = perf_counter()
+        warnings = tuple(problem for problem in self.checked.problems if not problem.needed)
+        self.tell(events.RunStarted(self.order, warnings))
+        kept = self._kept()
+        uses = Counter(self.keys[goal] for goal in self.checked.goals)
+        uses.update(source for id_ in self.order if id_ not in kept for source in self._sources(id_))
+        try:
+            for id_ in self.order:
+                if id_ in kept:
+                    self._reuse(id_, kept.pop(id_))
+                else:
+                    self._come_to(id_)
+                    uses.subtract(sources := self._sources(id_))
+                    for key in sources:
+                        if not uses[key]:
+                            self.results.pop(key, None)
+        except KeyboardInterrupt:
+            self.cancel.set()
+            for id_ in self.order:
+                if id_ not in self.outcomes:
+                    self._end(id_, Outcome("cancelled"), events.Cancelled(id_))
+        goals = [goal for goal in self.checked.goals if self.outcomes[goal].status in ("done", "reused")]
+        values = {goal: self.results[self.keys[goal]].outputs for goal in goals}
+        result = RunResult(values, self.outcomes, perf_counter() - begun, warnings)
+        self.tell(events.RunFinished(result.seconds, result.ok))
+        return result
+
+    def _kept(self) -> dict[str, Result | None]:
+        """What need not run, with the kept results that are needed themselves: `None` stands for what only other kept
+        results were made of. Looked up from the goals backwards, so that no more is fetched than is used."""
+        kept: dict[str, Result | None] = {}
+        wanted = set(self.checked.goals)
+        for id_ in reversed(self.order):
+            if id_ not in wanted:
+                kept[id_] = None
+                continue
+            effect = self.nodes[id_].declaration.effect
+            result = self.store.get(self.keys[id_]) if self.store is not None and not effect else None
+            if result is not None:
+                kept[id_] = result
+            else:
+                wanted.update(source for source, _ in self.nodes[id_].wires)
+        return kept
+
+    def _sources(self, id_: str) -> list[str]:
+        """Keys of what goes into a node, once for every wire."""
+        return [self.keys[source] for source, _ in self.nodes[id_].wires]
+
+    def _reuse(self, id_: str, result: Result | None) -> None:
+        if result is not None:
+            self.results[self.keys[id_]] = result
+        self._end(id_, Outcome("reused", notes=result.notes if result else {}), events.Reused(id_))
+
+    def _come_to(self, id_: str) -> None:
+        node = self.nodes[id_]
+        because = [self.failed[source] for source, _ in node.wires if source in self.failed]
+        if because:
+            self.failed[id_] = because[0]
+            reason = f"It needs {quoted(because[0])}, which failed."
+            self._end(id_, Outcome("skipped", error=reason), events.Skipped(id_, because[0]))
+        elif self.cancel.is_set():
+            self._end(id_, Outcome("cancelled"), events.Cancelled(id_))
+        elif (twin := self.results.get(self.keys[id_])) is not None:
+            self._reuse(id_, twin)
+        else:
+            self._call(node)
+
+    def _call(self, node: Bound) -> None:
+        id_, notes = node.id, {}
+        self.tell(events.Started(id_))
+        begun = perf_counter()
+        try:
+            outputs = _outputs(node, node.declaration.function(**self._arguments(node, notes)))
+        except Cancelled:
+            self.cancel.set()
+            self._end(id_, Outcome("cancelled", perf_counter() - begun, notes=notes), events.Cancelled(id_))
+        except Exception as error:  # whatever a node raises is told, and stops only what depends on it
+            expected = isinstance(error, NodeError | FileRefused)
+            sentence = str(error) if expected else f"{type(error).__name__}: {error}".removesuffix(": ")
+            trace = "" if expected else traceback.format_exc()
+            seconds = perf_counter() - begun
+            self.failed[id_] = id_
+            self._end(id_, Outcome("failed", seconds, sentence, notes), events.Failed(id_, sentence, seconds, trace))
+        else:
+            result = Result(outputs, notes, self._models(node, notes))
+            self.results[self.keys[id_]] = result
+            if self.store is not None and not node.declaration.effect:
+                self.store.put(self.keys[id_], result)
+            seconds = perf_counter() - begun
+            self._end(id_, Outcome("done", seconds, notes=notes), events.Finished(id_, seconds))
+
+    def _arguments(self, node: Bound, notes: dict[str, Any]) -> dict[str, Any]:
+        arguments = dict(node.settings)
+        for port in node.declaration.inputs.values():
+            sources = node.sources.get(port.name, ())
+            values = tuple(self.results[self.keys[id_]].outputs[output] for id_, output in sources)
+            arguments[port.name] = port.default if not values else values if port.many else values[0]
+        for parameter, kind in node.declaration.injected.items():
+            arguments[parameter] = self._injected(kind, node, notes)
+        return arguments
+
+    def _injected(self, kind: type, node: Bound, notes: dict[str, Any]) -> Any:
+        if kind is Files:
+            return self.files
+        if kind is Provenance:
+            return self._provenance(node)
+
+        def step(done: int, total: int, label: str, preview: Callable[[], Any] | None) -> None:
+            self.tell(events.Progressed(node.id, done, total, label, preview))
+
+        def note(facts: Mapping[str, Any]) -> None:
+            notes.update(facts)
+            self.tell(events.Noted(node.id, facts))
+
+        return Progress(step, note, self.cancel)
+
+    def _models(self, node: Bound, notes: Mapping[str, Any]) -> dict[str, Any]:
+        """The models a result depends on: those of the inputs, and what the node noted as `models` itself."""
+        found = {}
+        for key in self._sources(node.id):
+            found.update(self.results[key].models)
+        return {**found, **notes.get("models", {})}
+
+    def _provenance(self, node: Bound) -> Provenance:
+        lock = {**versions(), "models": self._models(node, {})}
+        settings = {f"{id_}.{name}": value for id_ in self.order for name, value in plain(self.nodes[id_]).items()}
+        text = self.workflow.with_lock(lock).dumps()
+        return Provenance(text, settings, lock, _file_name(self.workflow.name), node.id)
+
+    def _end(self, id_: str, outcome: Outcome, event: events.Event) -> None:
+        self.outcomes[id_] = outcome
+        self.tell(event)
+
+
+def _outputs(node: Bound, returned: Any) -> dict[str, Any]:
+    """What the function returned, by output, if it is what it declares."""
+    outputs = node.declaration.unpack(returned)
+    for port, value in outputs.items():
+        declared = node.declaration.outputs[port]
+        if not isinstance(value, declared.gives):
+            given = name(type(value))
+            raise TypeError(f"the output {port} is declared as {declared.type_names}, and the node returned {given}")
+    return outputs
+
+
+def _file_name(title: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", title)[:80].strip("._") or "image"

@@ -1,0 +1,90 @@
+"""The settings of one node: those the file gives and the defaults of the rest, checked against their types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .files import FileRefused, Files, Reads, Writes
+from .node import Declaration, Setting
+from .problems import Hints, Problem, listed, quoted
+
+
+def resolve(
+    node: str, given: Mapping[str, Any], declared: Declaration, files: Files | None, hints: Hints
+) -> tuple[dict[str, Any], list[Problem]]:
+    """The settings of `node` as its function takes them, and what is wrong with them."""
+    problems = [_unknown(node, name, declared, hints) for name in given if name not in declared.settings]
+    values: dict[str, Any] = {}
+    for name, setting in declared.settings.items():
+        if name not in given:
+            if setting.required:
+                about = f" ({setting.description})" if setting.description else ""
+                sentence = f"Node {quoted(node)}: the setting {quoted(name)}{about} has no value, and needs one."
+                problems.append(Problem(sentence, node, setting=name))
+            else:
+                values[name] = setting.default
+        else:
+            try:
+                values[name] = setting.validate(given[name])
+            except ValueError as error:
+                shown = _shown(given[name])
+                sentence = f"Node {quoted(node)}: {name} = {shown}: {error}{_range(setting)}."
+                problems.append(Problem(sentence, node, setting=name))
+        if name in values and files is not None:
+            problems += [
+                Problem(f"Node {quoted(node)}: {name}: {sentence}", node, setting=name)
+                for sentence in _path_faults(setting, values[name], files)
+            ]
+    return values, problems
+
+
+def read_paths(setting: Setting, value: Any) -> Iterator[tuple[Reads, str]]:
+    """The paths `value` names for reading."""
+    for marker in setting.markers(Reads):
+        yield from ((marker, path) for path in _paths(value))
+
+
+def _path_faults(setting: Setting, value: Any, files: Files) -> Iterator[str]:
+    for marker, path in read_paths(setting, value):
+        try:
+            if not marker.elsewhere:
+                files.find(path, marker.kind)
+        except FileRefused as error:
+            yield str(error)
+    if setting.markers(Writes):
+        for path in _paths(value):
+            try:
+                files.place(path)
+            except FileRefused as error:
+                yield str(error)
+
+
+def _paths(value: Any) -> list[str]:
+    return [path for path in (value if isinstance(value, list | tuple) else [value]) if isinstance(path, str)]
+
+
+def _unknown(node: str, name: str, declared: Declaration, hints: Hints) -> Problem:
+    if name in declared.inputs:
+        needs = declared.inputs[name].type_names
+        hint = f" {quoted(name)} is an input: it takes a wire that carries {needs}."
+    else:
+        hint = hints.did_you_mean(name, declared.settings)
+        if not hint:
+            has = listed(map(quoted, declared.settings))
+            hint = f" It has {has}." if has else " It has none."
+    return Problem(f"Node {quoted(node)} ({declared.name}) has no setting {quoted(name)}.{hint}", node, setting=name)
+
+
+def _range(setting: Setting) -> str:
+    """The limits of a number, both where it has both: an error from pydantic tells only the one that was crossed."""
+    schema = setting.schema
+    least, most = schema.get("minimum"), schema.get("maximum")
+    return f" (from {least} to {most})" if least is not None and most is not None else ""
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return quoted(value)
+    shown = repr(value)
+    return shown if len(shown) <= 80 else shown[:80] + "…"
