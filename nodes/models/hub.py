@@ -1,0 +1,75 @@
+"""Models of the Hugging Face hub, by id "organisation/name", through its own cache on this machine.
+
+Only the parts of the family, and of these only JSON, text and safetensors, are fetched: never a pickle, never the copies
+in other formats that repositories hold beside them.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ...graph.node import NodeError
+from .layouts import Layout
+
+_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+
+
+def is_id(source: str) -> bool:
+    """Whether `source` is written as the id of a model on the hub."""
+    return _ID.fullmatch(source) is not None
+
+
+def index(repo: str, revision: str | None) -> Path:
+    """The cached folder of the repository with its configuration, without weights. Raises `NodeError`."""
+    return _download(repo, revision, ["model_index.json", "*/*.json", "*/*.txt"])
+
+
+def snapshot(repo: str, revision: str | None, layout: Layout) -> Path:
+    """The cached folder of the repository with all parts of `layout`; fetched where it lacks some."""
+    patterns = ["model_index.json"]
+    for part in layout.parts:
+        patterns += [f"{part.name}/*.json", f"{part.name}/*.txt"]
+        if part.weights:
+            patterns += [f"{part.name}/{part.weights}.safetensors", f"{part.name}/{part.weights}-*-of-*.safetensors"]
+    folder = _download(repo, revision, patterns)
+    half = [
+        pattern
+        for part in layout.weighted
+        if not any((folder / part.name).glob("*.safetensors"))
+        for pattern in (
+            f"{part.name}/{part.weights}.fp16.safetensors",
+            f"{part.name}/{part.weights}.fp16-*.safetensors",
+        )
+    ]
+    return _download(repo, revision, half) if half else folder
+
+
+def _download(repo: str, revision: str | None, patterns: list[str]) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    at = f" at revision {revision!r}" if revision else ""
+    try:
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=patterns))
+    except LocalEntryNotFoundError:
+        raise NodeError(
+            f"{repo}{at} is not in the hub's cache on this machine, and the hub cannot be reached (or HF_HUB_OFFLINE is "
+            "set). Fetch it where there is a network, or name a model in the models folder."
+        ) from None
+    except GatedRepoError:
+        raise NodeError(
+            f"{repo} asks for its terms to be accepted on huggingface.co, then for `hf auth login`."
+        ) from None
+    except RevisionNotFoundError:
+        raise NodeError(f"{repo} has no revision {revision!r} on the hub.") from None
+    except RepositoryNotFoundError:
+        raise NodeError(f"There is no model {repo} on the hub, or it is private and needs `hf auth login`.") from None
+    except (HfHubHTTPError, OSError) as error:
+        raise NodeError(f"{repo} could not be fetched from the hub: {error}") from None

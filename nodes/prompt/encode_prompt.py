@@ -1,0 +1,34 @@
+"""Say in words what the picture should show."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ...graph.node import node
+from ...graph.progress import QUIET, Progress
+from ..types import Conditioning, Model
+
+
+@node
+def encode_prompt(
+    model: Model,
+    text: Annotated[
+        str,
+        Field(description="(word) and (word:1.3) strengthen, [word] weakens, \\( is a bracket, BREAK begins a chunk"),
+    ],
+    clip_skip: Annotated[int, Field(ge=0, le=24, description="layers of the text encoder left out at its end")] = 0,
+    progress: Progress = QUIET,
+) -> Conditioning:
+    """Encode a prompt with the model's text encoders.
+
+    Any length is read: beyond what the encoder takes at once (75 tokens), in chunks that are joined. Tokens (1, L, D) and,
+    for Stable Diffusion XL, pooled (1, P). Without weights, up to one chunk, the numbers are those of the stock pipeline.
+    """
+    import torch
+
+    from ..models.live import use
+
+    with torch.no_grad(), use(model, progress) as parts:
+        return parts.family.encode(parts, [text], clip_skip, progress)
