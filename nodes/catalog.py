@@ -1,4 +1,12 @@
 """Every node that ships, one line each. A test compares this list with what stands on disk."""
 
-NODES: dict[str, str] = {}
+NODES: dict[str, str] = {
+    "enlarge": "image.enlarge",
+    "image_grid": "image.image_grid",
+    "load_image": "image.load_image",
+    "load_mask": "image.load_mask",
+    "rectangle_mask": "image.rectangle_mask",
+    "resize": "image.resize",
+    "save_image": "image.save_image",
+}
 """Node name -> module below `latentloom.nodes` that defines a function of that name."""
