@@ -41,7 +41,8 @@ _LONGEST = 200
 def _pattern(name: str) -> str:
     for placeholder in _IN_BRACES.findall(name):
         if placeholder not in PLACEHOLDERS and "." not in placeholder:
-            raise PydanticCustomError("placeholder", "{sentence}", {"sentence": _unknown(placeholder, PLACEHOLDERS)})
+            sentence = _unknown(placeholder, PLACEHOLDERS).removesuffix(".")
+            raise PydanticCustomError("placeholder", "{sentence}", {"sentence": sentence})
     if any(ord(letter) < 32 for letter in name) or set("{}") & set(_IN_BRACES.sub("", name)):
         raise PydanticCustomError("name", "a name holds neither control characters nor braces that do not pair up")
     return name
@@ -82,12 +83,11 @@ def save_image(
         "time": f"{now:%H%M%S}",
         **{key: str(value) for key, value in provenance.settings.items()},
     }
-    counter = count(1)
     written = []
     for index, picture in enumerate(to_pictures(image.pixels)):
         progress.stop_if_cancelled()
         data = _encoded(picture, format, quality, provenance)
-        candidates = _candidates(name, {**values, "index": str(index)}, counter)
+        candidates = _candidates(name, {**values, "index": str(index)})
         written.append(str(_write_first_free(data, candidates, f".{format}", files)))
     progress.note(files=written)
 
@@ -122,10 +122,10 @@ def _write_first_free(data: bytes, candidates: Iterator[str], ending: str, files
     raise AssertionError("names never end")
 
 
-def _candidates(name: str, values: Mapping[str, str], counter: Iterator[int]) -> Iterator[str]:
+def _candidates(name: str, values: Mapping[str, str]) -> Iterator[str]:
     """Names to try one after another."""
     if "{counter}" in name:
-        for number in counter:
+        for number in count(1):
             yield _filled(name, {**values, "counter": f"{number:04d}"})
     filled = _filled(name, values)
     yield filled
