@@ -68,7 +68,9 @@ def _load(name: str, module: str, attribute: str) -> Declaration:
     try:
         declared = declaration(getattr(importlib.import_module(module), attribute))
         # Read the annotations now, so that a wrong one is met here and nowhere later.
-        _ = declared.settings, declared.inputs, declared.injected, declared.outputs, declared.source_hash
+        _ = declared.inputs, declared.injected, declared.outputs, declared.source_hash
+        for setting in declared.settings.values():
+            _ = setting.schema
     except Exception as error:  # whatever a foreign module raises while it is imported
         raise NodeUnavailable(f'The node "{name}" of {module} cannot be used: {error}') from error
     return declared

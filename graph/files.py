@@ -11,16 +11,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from .problems import quoted
+
 
 class FileRefused(ValueError):  # noqa: N818 - the sentence is what matters
     """A path is outside what may be read or written, or is not there. The message is a sentence for the user."""
+
+
+class FileMissing(FileRefused):
+    """A path might be read, but nothing is there."""
 
 
 @dataclass(frozen=True)
 class Reads:
     """Marks a setting as the path of something to read. `kind` names the folders it is looked up in.
 
-    `elsewhere` allows a value that is no path in these folders (a hub id): it is then left to the node.
+    `elsewhere` allows a value that names nothing there (a hub id): it is then left to the node.
     """
 
     kind: str = "input"
@@ -45,22 +51,30 @@ class Files:
         roots = self.reading.get(kind, ())
         for root in roots:
             found = root / relative
-            if not found.exists():
-                continue
-            if not found.resolve().is_relative_to(root.resolve()):
-                raise FileRefused(f"{path!r} leads out of {root}, the folder it may be read from, by a link.")
+            try:
+                if not found.exists():
+                    continue
+                inside = found.resolve().is_relative_to(root.resolve())
+            except OSError as error:
+                raise FileRefused(f"{quoted(path)} in {root} cannot be read: {error.strerror}.") from None
+            if not inside:
+                raise FileRefused(f"{quoted(path)} leads out of {root}, the folder it may be read from, by a link.")
             return found
         looked = ", ".join(str(root) for root in roots) or "no folder at all"
-        raise FileRefused(f"There is no {path!r}; looked in {looked}.")
+        raise FileMissing(f"There is no {quoted(path)}; looked in {looked}.")
 
     def place(self, path: str) -> Path:
         """Where `path` would be written, inside the output folder; nothing is made yet. Raises `FileRefused`."""
         target = self.writing / _relative(path)
         if target == self.writing:
-            raise FileRefused(f"{path!r} names the output folder itself; name a file in it.")
+            raise FileRefused(f"{quoted(path)} names the output folder itself; name a file in it.")
         # What is there already may be a link, also one to nothing; `resolve` follows both.
-        if not target.resolve().is_relative_to(self.writing.resolve()):
-            raise FileRefused(f"{path!r} leads out of the output folder {self.writing} by a link.")
+        try:
+            inside = target.resolve().is_relative_to(self.writing.resolve())
+        except (OSError, RuntimeError) as error:  # a link that leads to itself
+            raise FileRefused(f"{quoted(path)} cannot be written: {error}.") from None
+        if not inside:
+            raise FileRefused(f"{quoted(path)} leads out of the output folder {self.writing} by a link.")
         return target
 
     def target(self, path: str) -> Path:
@@ -81,13 +95,18 @@ class Files:
 
 
 def _relative(path: str) -> PurePosixPath:
-    pure = PurePosixPath(path)
+    shown = quoted(path)
     if not path or "\0" in path:
-        raise FileRefused(f"{path!r} is not a path.")
-    if len(path) > 1024:
-        raise FileRefused(f"A path of {len(path)} characters is too long; at most 1024 are taken.")
+        raise FileRefused(f"{shown} is not a path.")
+    try:
+        longest = max(len(part) for part in path.encode().split(b"/"))
+    except UnicodeEncodeError:
+        raise FileRefused(f"{shown} holds half a character (a lone surrogate), which no file name has.") from None
+    if len(path) > 1024 or longest > 255:
+        raise FileRefused(f"The path {shown} is too long: at most 1024 characters, and 255 bytes between two /.")
     if "\\" in path or ":" in path.split("/")[0]:
-        raise FileRefused(f"{path!r} is not written as paths in workflows are: folders divided by /, no drive.")
+        raise FileRefused(f"{shown} is not written as paths in workflows are: folders divided by /, no drive.")
+    pure = PurePosixPath(path)
     if pure.is_absolute() or ".." in pure.parts:
-        raise FileRefused(f"{path!r} is outside the folders a workflow may use: write it relative, without '..'.")
+        raise FileRefused(f"{shown} is outside the folders a workflow may use: write it relative, without '..'.")
     return pure

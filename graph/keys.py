@@ -10,36 +10,44 @@ from typing import Any
 from uuid import uuid4
 
 from .check import Bound
-from .files import FileRefused, Files
+from .files import FileMissing, Files
 from .settings import read_paths
+
+_ONCE = "once "
 
 
 def keys(order: Iterable[str], nodes: Mapping[str, Bound], files: Files | None, salt: str) -> dict[str, str]:
     """The key of each node in `order`: of its module's source, its settings, the files these name, and the keys of its
     inputs. `salt` is whatever else the results depend on.
 
-    An effect's key is new in every run, as what it gives may differ; so what depends on it runs again too.
+    An effect's key, and that of all that depends on it, is new in every run: what it gives may differ.
     """
     fingerprint = cache((files or Files()).fingerprint)
     found: dict[str, str] = {}
     for id_ in order:
         node = nodes[id_]
         if node.declaration.effect:
-            found[id_] = uuid4().hex
+            found[id_] = _ONCE + uuid4().hex
             continue
         read = []
         for name, setting in node.declaration.settings.items():
             for marker, path in read_paths(setting, node.settings[name]):
                 try:
                     read.append((name, path, fingerprint(path, marker.kind)))
-                except FileRefused:
+                except FileMissing:
                     read.append((name, path, ""))  # no file of ours (a hub id); the node gives its version
         inputs = {
             port: [(found[source], output) for source, output in sources] for port, sources in node.sources.items()
         }
         parts = [node.declaration.name, node.declaration.source_hash, plain(node), inputs, read, salt]
-        found[id_] = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        found[id_] = digest if all(lasting(found[source]) for source, _ in node.wires) else _ONCE + digest
     return found
+
+
+def lasting(key: str) -> bool:
+    """Whether another run can have this key, so that its result is worth keeping."""
+    return not key.startswith(_ONCE)
 
 
 def plain(node: Bound) -> dict[str, Any]:

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Literal
 
-from . import events
+from . import document, events
 from .catalog import Catalog
 from .check import Bound, Checked, bind
 from .events import Tell
 from .files import FileRefused, Files
-from .keys import keys, plain
-from .node import NodeError, name
+from .keys import keys, lasting, plain
+from .node import NodeError
+from .ports import type_name
 from .problems import Problem, Refused, quoted
 from .progress import Cancelled, Progress
 from .provenance import Provenance
@@ -109,29 +110,32 @@ class _Run:
         begun = perf_counter()
         warnings = tuple(problem for problem in self.checked.problems if not problem.needed)
         self.tell(events.RunStarted(self.order, warnings))
-        kept = self._kept()
-        uses = Counter(self.keys[goal] for goal in self.checked.goals)
-        uses.update(source for id_ in self.order if id_ not in kept for source in self._sources(id_))
         try:
-            for id_ in self.order:
-                if id_ in kept:
-                    self._reuse(id_, kept.pop(id_))
-                else:
-                    self._come_to(id_)
-                    uses.subtract(sources := self._sources(id_))
-                    for key in sources:
-                        if not uses[key]:
-                            self.results.pop(key, None)
+            self._go()
         except KeyboardInterrupt:
             self.cancel.set()
             for id_ in self.order:
                 if id_ not in self.outcomes:
                     self._end(id_, Outcome("cancelled"), events.Cancelled(id_))
-        goals = [goal for goal in self.checked.goals if self.outcomes[goal].status in ("done", "reused")]
-        values = {goal: self.results[self.keys[goal]].outputs for goal in goals}
+        reached = [goal for goal in self.checked.goals if self.outcomes[goal].status in ("done", "reused")]
+        values = {goal: self.results[self.keys[goal]].outputs for goal in reached}
         result = RunResult(values, self.outcomes, perf_counter() - begun, warnings)
         self.tell(events.RunFinished(result.seconds, result.ok))
         return result
+
+    def _go(self) -> None:
+        kept = self._kept()
+        uses = Counter(self.keys[goal] for goal in self.checked.goals)
+        uses.update(source for id_ in self.order if id_ not in kept for source in self._sources(id_))
+        for id_ in self.order:
+            if id_ in kept:
+                self._reuse(id_, kept.pop(id_))
+                continue
+            self._come_to(id_)
+            uses.subtract(sources := self._sources(id_))
+            for key in sources:
+                if not uses[key]:
+                    self.results.pop(key, None)
 
     def _kept(self) -> dict[str, Result | None]:
         """What need not run, with the kept results that are needed themselves: `None` stands for what only other kept
@@ -142,13 +146,14 @@ class _Run:
             if id_ not in wanted:
                 kept[id_] = None
                 continue
-            effect = self.nodes[id_].declaration.effect
-            result = self.store.get(self.keys[id_]) if self.store is not None and not effect else None
-            if result is not None:
+            if (result := self._stored(id_)) is not None:
                 kept[id_] = result
             else:
                 wanted.update(source for source, _ in self.nodes[id_].wires)
         return kept
+
+    def _stored(self, id_: str) -> Result | None:
+        return self.store.get(self.keys[id_]) if self.store is not None and lasting(self.keys[id_]) else None
 
     def _sources(self, id_: str) -> list[str]:
         """Keys of what goes into a node, once for every wire."""
@@ -192,7 +197,7 @@ class _Run:
         else:
             result = Result(outputs, notes, self._models(node, notes))
             self.results[self.keys[id_]] = result
-            if self.store is not None and not node.declaration.effect:
+            if self.store is not None and lasting(self.keys[id_]):
                 self.store.put(self.keys[id_], result)
             seconds = perf_counter() - begun
             self._end(id_, Outcome("done", seconds, notes=notes), events.Finished(id_, seconds))
@@ -232,7 +237,7 @@ class _Run:
     def _provenance(self, node: Bound) -> Provenance:
         lock = {**versions(), "models": self._models(node, {})}
         settings = {f"{id_}.{name}": value for id_ in self.order for name, value in plain(self.nodes[id_]).items()}
-        text = self.workflow.with_lock(lock).dumps()
+        text = document.dump({**self.workflow.document, "lock": lock})
         return Provenance(text, settings, lock, _file_name(self.workflow.name), node.id)
 
     def _end(self, id_: str, outcome: Outcome, event: events.Event) -> None:
@@ -246,7 +251,7 @@ def _outputs(node: Bound, returned: Any) -> dict[str, Any]:
     for port, value in outputs.items():
         declared = node.declaration.outputs[port]
         if not isinstance(value, declared.gives):
-            given = name(type(value))
+            given = type_name(type(value))
             raise TypeError(f"the output {port} is declared as {declared.type_names}, and the node returned {given}")
     return outputs
 

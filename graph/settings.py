@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .files import FileRefused, Files, Reads, Writes
+from .files import FileMissing, FileRefused, Files, Reads, Writes
 from .node import Declaration, Setting
 from .problems import Hints, Problem, listed, quoted
 
@@ -48,10 +48,10 @@ def read_paths(setting: Setting, value: Any) -> Iterator[tuple[Reads, str]]:
 def _path_faults(setting: Setting, value: Any, files: Files) -> Iterator[str]:
     for marker, path in read_paths(setting, value):
         try:
-            if not marker.elsewhere:
-                files.find(path, marker.kind)
+            files.find(path, marker.kind)
         except FileRefused as error:
-            yield str(error)
+            if not (marker.elsewhere and isinstance(error, FileMissing)):
+                yield str(error)
     if setting.markers(Writes):
         for path in _paths(value):
             try:

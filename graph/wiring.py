@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 
 from .catalog import Catalog, NodeUnavailable
-from .node import Declaration, Input, Output, name
+from .node import Declaration
+from .ports import Input, Output, type_name
 from .problems import Hints, Problem, listed, quoted
 from .workflow import Wire, Workflow
 
@@ -114,7 +115,7 @@ class Wiring:
             takes = any(_fits(output, port) for port in node.inputs.values())
             if takes and any(_fits(given, input_) for given in node.outputs.values()):
                 found.append(type_)
-        between = f"{name(output.gives[0])} to {name(input_.accepts[0])}"
+        between = f"{type_name(output.gives[0])} to {type_name(input_.accepts[0])}"
         return f" From {between} leads {listed(found[:3], 'or')}." if found else ""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ class Workflow:
                 raise WorkflowError([Problem("The text holds half a character (a lone surrogate).")]) from None
         found = document.load(text)
         upgraded, changes = _upgraded(found, upgrades)
-        workflow = cls.of(upgraded)
+        workflow = cls._of(upgraded)
         return replace(workflow, changes=changes, original=text if upgraded is found else None)
 
     @classmethod
@@ -101,8 +101,7 @@ class Workflow:
         except FileNotFoundError:
             raise WorkflowError([Problem(f"There is no file {path}.")]) from None
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise WorkflowError([Problem(f"{quoted(str(path))} cannot be read: {reason}.")]) from None
+            raise WorkflowError([Problem(f"{quoted(str(path))} cannot be read: {_reason(error)}.")]) from None
         if len(data) > document.MAX_BYTES:
             size = f"{status.st_size / 1e6:.0f} MB"
             limit = f"{document.MAX_BYTES >> 20} MB"
@@ -112,10 +111,15 @@ class Workflow:
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Workflow:
         """The workflow a document of the current format describes. Raises `WorkflowError`."""
-        problems = list(document.faults(content))
-        if problems:
+        if problems := list(document.faults(content)):
             raise WorkflowError(problems)
-        problems += _form_faults(content)
+        return cls._of(copy.deepcopy(dict(content)))
+
+    @classmethod
+    def _of(cls, content: Document) -> Workflow:
+        if problems := list(_form_faults(content)):
+            # Of a file so far from a workflow, the faults of its nodes and wires would only be noise.
+            raise WorkflowError(problems)
         nodes = _nodes(content.get("nodes", {}), problems)
         wires = _wires(content.get("wires", []), problems)
         if problems:
@@ -132,8 +136,11 @@ class Workflow:
         return self.original if self.original is not None else self.dumps().encode()
 
     def save(self, path: str | Path) -> None:
-        """Write the file whole, or leave the one that is there."""
-        atomic.write(Path(path), self.data)
+        """Write the file whole, or leave the one that is there. Raises `WorkflowError`."""
+        try:
+            atomic.write(Path(path), self.data)
+        except (OSError, ValueError) as error:
+            raise WorkflowError([Problem(f"{quoted(str(path))} cannot be written: {_reason(error)}.")]) from None
 
     def with_settings(self, values: Mapping[str, Any]) -> Workflow:
         """With settings replaced, each named `node.setting`. Raises `WorkflowError` where there is no such node."""
@@ -177,23 +184,21 @@ def _upgraded(found: Document, upgrades: Sequence[Upgrade]) -> tuple[Document, t
     return changed, tuple(sentence for sentence in changes if sentence)
 
 
-def _form_faults(content: Mapping[str, Any]) -> list[Problem]:
-    """Wrong types of the keys at the top."""
+def _form_faults(content: Document) -> Iterator[Problem]:
+    """What is wrong with the keys at the top."""
     expected = {"name": str, "nodes": dict, "wires": list, "groups": list, "notes": list, "lock": dict}
     said = {str: "text", dict: "an object {...}", list: "a list [...]"}
-    problems = [
-        Problem(f"{key} is {kind(content[key])}; it must be {said[wanted]}.")
-        for key, wanted in expected.items()
-        if key in content and not isinstance(content[key], wanted)
-    ]
+    for key, wanted in expected.items():
+        if key in content and not isinstance(content[key], wanted):
+            yield Problem(f"{key} is {kind(content[key])}; it must be {said[wanted]}.")
     for key, limit in (("nodes", MAX_NODES), ("wires", MAX_WIRES)):
         value = content.get(key)
         if isinstance(value, dict | list) and len(value) > limit:
-            problems.append(Problem(f"The workflow has {len(value)} {key}; at most {limit} are taken."))
-    # Of a file so far from a workflow, the nodes and wires would only add noise.
-    if problems:
-        raise WorkflowError(problems)
-    return problems
+            yield Problem(f"The workflow has {len(value)} {key}; at most {limit} are taken.")
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _nodes(content: Mapping[str, Any], problems: list[Problem]) -> dict[str, NodeEntry]:
@@ -221,7 +226,7 @@ def _node_faults(id_: str, entry: Any) -> list[Problem]:
     if not isinstance(settings := entry.get("settings", {}), dict):
         problems.append(Problem(f"Node {quoted(id_)}: settings is {kind(settings)}; it must be an object.", id_))
     at = entry.get("at")
-    numbers = isinstance(at, list | tuple) and [isinstance(x, int | float) and not isinstance(x, bool) for x in at]
+    numbers = isinstance(at, list) and [isinstance(x, int | float) and not isinstance(x, bool) for x in at]
     if at is not None and numbers != [True, True]:
         problems.append(Problem(f"Node {quoted(id_)}: at must be two numbers, [x, y].", id_))
     return problems
@@ -230,11 +235,10 @@ def _node_faults(id_: str, entry: Any) -> list[Problem]:
 def _wires(content: Sequence[Any], problems: list[Problem]) -> tuple[Wire, ...]:
     wires = []
     for number, entry in enumerate(content, start=1):
-        ends = [end.rpartition(".") for end in entry if isinstance(end, str)] if isinstance(entry, list | tuple) else []
-        if len(ends) == len(entry) == 2 if ends else False:
+        ends = [end.rpartition(".") for end in entry if isinstance(end, str)] if isinstance(entry, list) else []
+        if len(ends) == 2 == len(entry) and all(node and port for node, _, port in ends):
             (source, _, output), (target, _, input_) = ends
-            if source and output and target and input_:
-                wires.append(Wire(source, output, target, input_))
-                continue
-        problems.append(Problem(f'Wire {number} is not written ["node.output", "node.input"].'))
+            wires.append(Wire(source, output, target, input_))
+        else:
+            problems.append(Problem(f'Wire {number} is not written ["node.output", "node.input"].'))
     return tuple(wires)
