@@ -7,6 +7,7 @@ for byte. Whether the nodes fit together is for `check`; here only the form of t
 from __future__ import annotations
 
 import copy
+import json
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -113,7 +114,7 @@ class Workflow:
         """The workflow a document of the current format describes. Raises `WorkflowError`."""
         if problems := list(document.faults(content)):
             raise WorkflowError(problems)
-        return cls._of(copy.deepcopy(dict(content)))
+        return cls._of(json.loads(json.dumps(dict(content))))  # its own copy, of plain JSON only
 
     @classmethod
     def _of(cls, content: Document) -> Workflow:
