@@ -1,10 +1,14 @@
 """Every node that ships, one line each. A test compares this list with what stands on disk."""
 
 NODES: dict[str, str] = {
+    "decode": "image.decode",
+    "encode_image": "image.encode_image",
+    "encode_prompt": "prompt.encode_prompt",
     "enlarge": "image.enlarge",
     "image_grid": "image.image_grid",
     "load_image": "image.load_image",
     "load_mask": "image.load_mask",
+    "load_model": "load.load_model",
     "rectangle_mask": "image.rectangle_mask",
     "resize": "image.resize",
     "save_image": "image.save_image",

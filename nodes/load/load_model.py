@@ -84,7 +84,7 @@ def _from_hub(source: str, revision: str | None, progress: Progress) -> Model:
     layout = check_folder(folder, with_weights=False)
     progress.step(0, 1, f"fetching {source} from the hub")
     commit = folder.name
-    check_folder(hub.snapshot(source, commit, layout))
+    check_folder(hub.fetch(source, commit, layout, progress))
     return Model(source, layout.family, revision=commit, fingerprint=commit)
 
 

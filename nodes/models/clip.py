@@ -2,9 +2,9 @@
 
 A chunk is what the encoder sees at once (75 tokens between its start and end marks); the chunks' outputs are joined.
 A word of weight w moves from the empty prompt's output at its place: `z = z_empty + w (z - z_empty)`, as in ComfyUI
-(`ClipTokenWeightEncoder` in comfy/sd1_clip.py). AUTOMATIC1111 scales the output itself and then restores its mean, which
-changes every other word too and is undefined where the mean is zero. Without weights nothing is touched: the numbers are
-those of the stock pipelines.
+(`ClipTokenWeightEncoder` in comfy/sd1_clip.py). AUTOMATIC1111 scales the output itself and then restores its mean,
+which changes every other word too and is undefined where the mean is zero. Without weights nothing is touched: the
+numbers are those of the stock pipelines.
 """
 
 from __future__ import annotations
@@ -70,14 +70,15 @@ def chunks(
     ]
 
 
-def weighted(batch: Chunks, encoder: Any, run: Callable[[Tensor, Tensor | None], Encoded]) -> Encoded:
+def weighted(
+    batch: Chunks, encoder: Any, device: torch.device, run: Callable[[Tensor, Tensor | None], Encoded]
+) -> Encoded:
     """Tokens (N, K * L, D) of all chunks, weights applied, and pooled (N, P) of each prompt's first chunk."""
     prompts, count, length = batch.ids.shape
     rows, weights = batch.ids.flatten(0, 1), batch.weights.flatten(0, 1)
     plain = bool((weights == 1).all())
     if not plain:
         rows = torch.cat([rows, batch.empty[None]])
-    device = encoder.device
     # A few models (none of OpenAI's CLIP) also ask not to attend to the padding after the end mark.
     masked = getattr(encoder.config, "use_attention_mask", False)
     out = run(rows.to(device), _mask(rows, batch.empty).to(device) if masked else None)

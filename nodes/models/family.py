@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class Predict(Protocol):
     """The denoiser at one noise level: one network call for all branches.
 
-    `sample` (B, C, h, w) is already scaled as the scheduler asks; `timestep` is a number or a tensor of one. Each branch
-    is a `Conditioning` of one prompt for all images or of one for each. Give the unconditional branch first: it is
-    the order of the stock pipelines, whose numbers are then met exactly. Returns a prediction (B, C, h, w) in the
+    `sample` (B, C, h, w) is already scaled as the scheduler asks; `timestep` is a number or a tensor of one. Each
+    branch is a `Conditioning` of one prompt for all images or of one for each. Give the unconditional branch first: it
+    is the order of the stock pipelines, whose numbers are then met exactly. Returns a prediction (B, C, h, w) in the
     sample's dtype for each branch. Gradients flow unless the caller forbids them.
     """
 

@@ -76,21 +76,17 @@ def check_folder(folder: Path, with_weights: bool = True) -> Layout:
 def check_file(path: Path) -> tuple[Layout, str]:
     """The layout of a whole single-file checkpoint, and diffusers' name of its kind. Raises `NodeError`."""
     tensors = weights.header(path)
-    missing = [
-        what
-        for what, prefixes in {
-            "a UNet (model.diffusion_model.)": ("model.diffusion_model.",),
-            "an autoencoder (first_stage_model.)": ("first_stage_model.",),
-            "a text encoder (cond_stage_model. or conditioner.)": ("cond_stage_model.", "conditioner."),
-        }.items()
-        if not any(name.startswith(prefixes) for name in tensors)
-    ]
-    if missing:
-        raise NodeError(f"{path} is no whole checkpoint: it lacks {', '.join(missing)}.")
     kind = _single_file_kind(tensors)
     layout = next((layout for layout in LAYOUTS.values() if kind in layout.single_files), None)
     if layout is None:
         raise NodeError(f"{path} is a checkpoint of the kind {kind}; supported are {supported()}.")
+    missing = [
+        f"the {part.name} ({part.prefix}*)"
+        for part in layout.weighted
+        if not any(name.startswith(part.prefix) for name in tensors)
+    ]
+    if missing:
+        raise NodeError(f"{path} is no whole checkpoint of {layout.title}: it lacks {', '.join(missing)}.")
     return layout, kind
 
 

@@ -15,18 +15,20 @@ Configs = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a model: its subfolder, the only class it may be read as, the name of its weights' files."""
+    """A part of a model: its subfolder, the only class it may be read as, the name of its weights' files, and how the
+    names of its tensors begin in a single file of the original (LDM) layout."""
 
     name: str
     library: str
     class_name: str
     weights: str = ""
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
 class Layout:
     """A family: the stock pipelines whose folders have these parts, and the kinds of single file, as diffusers names
-    them. The first of a kind of part is the one the family's code calls by that name."""
+    them. Parts of a kind (`text_encoder`, `text_encoder_2`) stand in the order the family's code takes them."""
 
     family: str
     title: str
@@ -46,17 +48,10 @@ class Layout:
         return tuple(part for part in self.parts if part.weights)
 
 
-_UNET = Part("unet", "diffusers", "UNet2DConditionModel", "diffusion_pytorch_model")
-_VAE = Part("vae", "diffusers", "AutoencoderKL", "diffusion_pytorch_model")
+_UNET = Part("unet", "diffusers", "UNet2DConditionModel", "diffusion_pytorch_model", "model.diffusion_model.")
+_VAE = Part("vae", "diffusers", "AutoencoderKL", "diffusion_pytorch_model", "first_stage_model.")
+_TOKENIZER = Part("tokenizer", "transformers", "CLIPTokenizer")
 _SCHEDULER = Part("scheduler", "", "")
-_CLIP = (
-    Part("tokenizer", "transformers", "CLIPTokenizer"),
-    Part("text_encoder", "transformers", "CLIPTextModel", "model"),
-)
-_CLIP_2 = (
-    Part("tokenizer_2", "transformers", "CLIPTokenizer"),
-    Part("text_encoder_2", "transformers", "CLIPTextModelWithProjection", "model"),
-)
 
 LAYOUTS: dict[str, Layout] = {
     layout.family: layout
@@ -66,14 +61,30 @@ LAYOUTS: dict[str, Layout] = {
             "Stable Diffusion 1 and 2",
             frozenset({"StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "LatentConsistencyModelPipeline"}),
             frozenset({"v1", "v2"}),
-            (_UNET, _VAE, *_CLIP, _SCHEDULER),
+            (
+                _UNET,
+                _VAE,
+                _TOKENIZER,
+                Part("text_encoder", "transformers", "CLIPTextModel", "model", "cond_stage_model."),
+                _SCHEDULER,
+            ),
         ),
         Layout(
             "sdxl",
             "Stable Diffusion XL (base)",
             frozenset({"StableDiffusionXLPipeline"}),
             frozenset({"xl_base"}),
-            (_UNET, _VAE, *_CLIP, *_CLIP_2, _SCHEDULER),
+            (
+                _UNET,
+                _VAE,
+                _TOKENIZER,
+                Part("text_encoder", "transformers", "CLIPTextModel", "model", "conditioner.embedders.0."),
+                Part("tokenizer_2", "transformers", "CLIPTokenizer"),
+                Part(
+                    "text_encoder_2", "transformers", "CLIPTextModelWithProjection", "model", "conditioner.embedders.1."
+                ),
+                _SCHEDULER,
+            ),
         ),
     )
 }

@@ -91,17 +91,21 @@ class Parts:
         dtype = torch.float32 if name == "vae" and _upcast(model, placed.dtype) else placed.dtype
         label = f"{model.source.rstrip('/').rsplit('/', 1)[-1]}: {name}"
 
-        def load() -> tuple[torch.nn.Module, bool]:
+        def load() -> torch.nn.Module:
             self.progress.step(0, 1, f"loading {label}")
             began = time.perf_counter()
-            module = loading.load(model, part, dtype)
-            fixed = loading.prepare(module, part, placed)
+            module = loading.prepare(loading.load(model, part, dtype), part, placed)
             self.progress.step(1, 1, f"loaded {label} in {time.perf_counter() - began:.1f} s")
-            return module, fixed
+            return module
 
-        setup = (placed.channels_last, placed.attention, placed.compile, placed.offload in ("sequential", "group"))
-        key = (_base(model), name, dtype, setup if part.library == "diffusers" else setup[-1:])
-        size = lambda: loading.size(model, part, dtype)  # noqa: E731
+        def size() -> int:
+            return loading.size(model, part, dtype)
+
+        hooks = placed.offload if placed.hooked else "none"
+        setup = (placed.channels_last, placed.attention, placed.compile, hooks)
+        key = (_base(model), name, dtype, setup)
+        if placed.hooked:
+            return POOL.take(key, label, load, size, torch.device("cpu"), progress=self.progress)
         return POOL.take(key, label, load, size, placed.device, placed.memory, self.progress)
 
 

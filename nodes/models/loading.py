@@ -14,7 +14,7 @@ from ...graph.node import NodeError
 from ..types import Model
 from . import weights
 from .inspect import read_json, root
-from .layouts import LAYOUTS, Part
+from .layouts import Part
 from .runtime import Placement
 
 _KERNELS = {
@@ -42,9 +42,11 @@ def load(model: Model, part: Part, dtype: torch.dtype) -> nn.Module:
 
 
 def size(model: Model, part: Part, dtype: torch.dtype) -> int:
-    """About how many bytes `part` fills, from the headers of its files; a single file tells only its whole."""
+    """About how many bytes `part` fills, from the headers of its files."""
     source = Path(model.source)
-    files = (source,) if source.is_file() else weights.find(root(model) / part.name, part.weights).files
+    if source.is_file():
+        return weights.elements(source, part.prefix) * dtype.itemsize
+    files = weights.find(root(model) / part.name, part.weights).files
     return sum(weights.elements(file) for file in files) * dtype.itemsize
 
 
@@ -59,19 +61,16 @@ def scheduler_config(model: Model) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}
 
 
-def prepare(module: nn.Module, part: Part, placement: Placement) -> bool:
-    """Give a loaded module the layout, attention, offloading and compiling asked for.
-
-    Returns whether offloading hooks now decide where it lies, so that it must not be moved.
-    """
+def prepare(module: nn.Module, part: Part, placement: Placement) -> nn.Module:
+    """Give a loaded module the layout, attention, offloading and compiling asked for."""
     if placement.channels_last and part.library == "diffusers":
         cast(Any, module).to(memory_format=torch.channels_last)
     if part.name == "unet":
         _set_attention(module, placement.attention)
-    hooked = _offload(module, placement)
+    _offload(module, placement)
     if part.name == "unet" and placement.compile:
         module.compile()
-    return hooked
+    return module
 
 
 def attention_kernel(name: str) -> Any:
@@ -156,17 +155,18 @@ def _set_attention(module: nn.Module, name: str) -> None:
     else:
         # diffusers would take the name and change nothing: its UNets' attention does not ask for the backend.
         raise NodeError(
-            f"attention {name!r} has no effect on this model's UNet; it takes {', '.join(('auto', *_KERNELS))}, xformers."
+            f"attention {name!r} has no effect on this model's UNet; it takes {', '.join(('auto', *_KERNELS))} "
+            "and xformers."
         )
 
 
-def _offload(module: nn.Module, placement: Placement) -> bool:
+def _offload(module: nn.Module, placement: Placement) -> None:
     if placement.offload == "sequential":
         from accelerate import cpu_offload
 
         cpu_offload(module, placement.device, offload_buffers=len(module._parameters) > 0)
     elif placement.offload == "group":
-        from diffusers.hooks import apply_group_offloading
+        from diffusers.hooks.group_offloading import apply_group_offloading
 
         apply_group_offloading(
             module,
@@ -175,4 +175,3 @@ def _offload(module: nn.Module, placement: Placement) -> bool:
             offload_type="leaf_level",
             use_stream=placement.device.type == "cuda",
         )
-    return placement.offload in ("sequential", "group")

@@ -1,7 +1,7 @@
 """Parts of models that live, under a budget of memory; the least recently used make room first.
 
-On a GPU an evicted part goes to the computer's memory and is dropped from there only when that is full too; on the CPU it
-is dropped. A part in use is never moved or dropped: if nothing else is left to evict, loading goes on with a note.
+On a GPU an evicted part goes to the computer's memory and is dropped from there only when that is full too; on the CPU
+it is dropped. A part in use is never moved or dropped: if nothing else is left to evict, loading goes on with a note.
 """
 
 from __future__ import annotations
@@ -23,13 +23,12 @@ _CPU = torch.device("cpu")
 
 @dataclass(eq=False)
 class Entry:
-    """A live part: where it lies, how large it is, how many use it. A `fixed` one is moved by its own hooks."""
+    """A live part: where it lies, how large it is, how many use it."""
 
     name: str
     module: nn.Module
     bytes: int
     device: torch.device
-    fixed: bool = False
     users: int = 0
 
 
@@ -61,22 +60,22 @@ class Pool:
         self,
         key: Hashable,
         name: str,
-        load: Callable[[], tuple[nn.Module, bool]],
+        load: Callable[[], nn.Module],
         size: Callable[[], int],
         device: torch.device,
         budget: int | None = None,
         progress: Progress = QUIET,
     ) -> Entry:
-        """The part under `key`, on `device`, in use until `release`. `load` reads it (module, fixed?) when it is not
-        here, after room for about `size()` bytes was made; `budget` None is 80 % of what is free."""
+        """The part under `key`, on `device`, in use until `release`. `load` reads it, on the CPU, when it is not here,
+        after room for about `size()` bytes was made; `budget` None is 80 % of what is free."""
         with self._lock:
             entry = self._entries.pop(key, None)
             if entry is None:
                 self._make_room(device, size(), budget, progress)
-                module, fixed = load()
+                module = load()
                 self.loads += 1
-                entry = Entry(name, module, 0 if fixed and device.type != "cpu" else size_of(module), _CPU, fixed)
-            elif entry.device != device and not entry.fixed:
+                entry = Entry(name, module, size_of(module), _CPU)
+            elif entry.device != device:
                 self._make_room(device, entry.bytes, budget, progress)
             try:
                 self._place(entry, device, progress)
@@ -109,7 +108,7 @@ class Pool:
             _give_back()
 
     def _place(self, entry: Entry, device: torch.device, progress: Progress) -> None:
-        if entry.fixed or entry.device == device:
+        if entry.device == device:
             return
         try:
             self._move(entry.module, device)
@@ -125,7 +124,7 @@ class Pool:
         for entry in list(self._entries.values()):
             if held + need <= limit:
                 return
-            if entry.device == device and not entry.users and not entry.fixed:
+            if entry.device == device and not entry.users:
                 self._evict(entry)
                 held -= entry.bytes
         if held + need > limit:
@@ -148,7 +147,7 @@ class Pool:
 
     def _evict_idle(self, device: torch.device) -> None:
         for entry in list(self._entries.values()):
-            if entry.device == device and not entry.users and not entry.fixed:
+            if entry.device == device and not entry.users:
                 self._evict(entry)
 
     def _drop(self, entry: Entry) -> None:

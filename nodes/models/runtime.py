@@ -1,7 +1,7 @@
-"""Where and how models run: the one place that decides device, number format, layout, attention, compiling, offloading.
+"""Where and how models run: the one place that decides device, dtype, layout, attention, compiling and offloading.
 
-`RuntimeSettings` is what a person asks for, and is checked without PyTorch; `place` turns it into a `Placement`, what is
-really done on this machine. The application sets the settings once with `use_settings`.
+`RuntimeSettings` is what a person asks for, and is checked without PyTorch; `place` turns it into a `Placement`, what
+is really done on this machine. The application sets the settings once with `use_settings`.
 """
 
 from __future__ import annotations
@@ -80,6 +80,11 @@ class Placement:
     compile: bool = False
     offload: str = "none"
     memory: int | None = None
+
+    @property
+    def hooked(self) -> bool:
+        """Whether hooks bring each layer to the device when it computes; parts then stay in the computer's memory."""
+        return self.offload in ("group", "sequential")
 
     def facts(self) -> dict[str, Any]:
         """What was chosen, for the run's report."""

@@ -1,4 +1,4 @@
-"""Stable Diffusion 1 and 2 (Rombach et al., 2022, https://arxiv.org/abs/2112.10752): one CLIP text encoder, one UNet."""
+"""Stable Diffusion 1 and 2 (Rombach et al., 2022, https://arxiv.org/abs/2112.10752): one CLIP text encoder, a UNet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["decode", "encode", "encode_pixels", "predictor"]
 
 
 def encode(parts: Parts, texts: Sequence[str], clip_skip: int = 0, progress: Progress = QUIET) -> Conditioning:
-    """Tokens (N, L, D) of the last layer, or of the one `clip_skip` before it; the final norm is applied in any case."""
+    """Tokens (N, L, D) of the last layer or the one `clip_skip` before it; the final norm is applied in any case."""
     (encoder,), (tokenizer,) = parts.text_encoders, parts.tokenizers
     clip.check_skip(encoder, clip_skip, first=0)
     batch = clip.chunks(texts, [tokenizer], [encoder], progress)[0]
@@ -28,7 +28,7 @@ def encode(parts: Parts, texts: Sequence[str], clip_skip: int = 0, progress: Pro
         hidden = encoder(ids, attention_mask=mask, output_hidden_states=True).hidden_states[-(clip_skip + 1)]
         return clip.Encoded(getattr(encoder, "text_model", encoder).final_layer_norm(hidden))
 
-    return Conditioning(clip.weighted(batch, encoder, run).tokens.float().cpu())
+    return Conditioning(clip.weighted(batch, encoder, parts.placement.device, run).tokens.float().cpu())
 
 
 def predictor(parts: Parts, latent_shape: Sequence[int], guidance_scale: float | None = None) -> Predict:

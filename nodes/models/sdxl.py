@@ -31,14 +31,14 @@ def encode(parts: Parts, texts: Sequence[str], clip_skip: int = 0, progress: Pro
             out = encoder(ids, output_hidden_states=True)
             return clip.Encoded(out.hidden_states[-(clip_skip + 2)], out[0] if out[0].ndim == 2 else None)
 
-        encoded = clip.weighted(batch, encoder, run)
+        encoded = clip.weighted(batch, encoder, parts.placement.device, run)
         tokens.append(encoded.tokens)
         pooled = encoded.pooled if pooled is None else pooled
     return Conditioning(torch.cat(tokens, dim=-1).float().cpu(), None if pooled is None else pooled.float().cpu())
 
 
 def predictor(parts: Parts, latent_shape: Sequence[int], guidance_scale: float | None = None) -> Predict:
-    """See `Family.predictor`. Original and target size are the picture's, nothing cropped, as the stock pipeline does."""
+    """See `Family.predictor`. Original and target size are the picture's, nothing cropped, as in the stock pipeline."""
     factor = parts.description.factor
     size = (latent_shape[-2] * factor, latent_shape[-1] * factor)
     return unet.predictor(parts, latent_shape, guidance_scale, time_ids=(*size, 0, 0, *size))

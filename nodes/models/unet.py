@@ -15,6 +15,9 @@ from .family import Predict
 from .live import Parts
 from .loading import attention_kernel
 
+_KEPT = 8
+"""How many different sets of branches are kept on the device during a run."""
+
 
 def predictor(
     parts: Parts,
@@ -38,6 +41,8 @@ def predictor(
         the branches are kept with it, so that no id is taken by another."""
         key = tuple(id(branch) for branch in branches)
         if key not in told:
+            if len(told) >= _KEPT:
+                told.clear()
             tokens, pooled = batch(branches, images)
             rows = len(branches) * images
             added: dict[str, Any] = {"encoder_hidden_states": tokens.to(device, dtype)}
@@ -75,5 +80,6 @@ def _check_width(unet: Any, tokens: Tensor, parts: Parts) -> None:
     width = width if isinstance(width, int) else width[0]
     if unet.config.encoder_hid_dim is None and tokens.shape[-1] != width:
         raise NodeError(
-            f"The prompt was encoded {tokens.shape[-1]} wide and {parts.model.source} takes {width}: encode it with this model."
+            f"The prompt was encoded {tokens.shape[-1]} wide and {parts.model.source} takes {width}: "
+            "encode it with this model."
         )

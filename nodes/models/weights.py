@@ -61,9 +61,9 @@ def header(path: Path) -> dict[str, dict[str, Any]]:
     return tensors
 
 
-def elements(path: Path) -> int:
-    """How many numbers a safetensors file holds."""
-    return sum(math.prod(tensor["shape"]) for tensor in header(path).values())
+def elements(path: Path, prefix: str = "") -> int:
+    """How many numbers a safetensors file holds in tensors whose names begin with `prefix`."""
+    return sum(math.prod(tensor["shape"]) for name, tensor in header(path).items() if name.startswith(prefix))
 
 
 def find(folder: Path, name: str) -> Weights:
@@ -80,8 +80,8 @@ def find(folder: Path, name: str) -> Weights:
     pickles = sorted(p.name for p in folder.glob("*") if p.suffix in _PICKLES) if folder.is_dir() else []
     if pickles:
         raise NodeError(
-            f"{folder} holds its weights as pickles ({', '.join(pickles[:3])}). Weights are read from safetensors only: "
-            f"a pickle can run code when it is opened. Convert them where you trust them: {_CONVERT}."
+            f"{folder} holds its weights as pickles ({', '.join(pickles[:3])}). Weights are read from safetensors "
+            f"only: a pickle can run code when it is opened. Convert them where you trust them: {_CONVERT}."
         )
     raise NodeError(f"{folder} has no {name}.safetensors.")
 

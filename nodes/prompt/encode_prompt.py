@@ -23,8 +23,9 @@ def encode_prompt(
 ) -> Conditioning:
     """Encode a prompt with the model's text encoders.
 
-    Any length is read: beyond what the encoder takes at once (75 tokens), in chunks that are joined. Tokens (1, L, D) and,
-    for Stable Diffusion XL, pooled (1, P). Without weights, up to one chunk, the numbers are those of the stock pipeline.
+    Any length is read: beyond what the encoder takes at once (75 tokens), in chunks that are joined. Tokens (1, L, D)
+    and, for Stable Diffusion XL, pooled (1, P). Without weights and up to one chunk, the numbers are those of the stock
+    pipeline.
     """
     import torch
 

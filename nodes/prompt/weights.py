@@ -73,7 +73,7 @@ def _pairs(pieces: list[tuple[str, bool]]) -> tuple[dict[int, int], set[int]]:
 def _number(pieces: list[tuple[str, bool]], start: int, close: int) -> float | None:
     """The weight written before a closing round bracket."""
     text, bracket = pieces[close - 1]
-    before, colon, tail = text.rpartition(":")
+    _, colon, tail = text.rpartition(":")
     if pieces[start][0] != "(" or bracket or not colon or not _NUMBER.fullmatch(tail):
         return None
     return float(tail)
