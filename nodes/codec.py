@@ -1,4 +1,4 @@
-"""Results as bytes and back, exactly, so that they can be kept on disk: a tree in JSON, then tensors as safetensors.
+"""What wires carry, as bytes and back: safetensors for the tensors, and JSON in their metadata for what is around them.
 
 Never a pickle: what lies in a cache folder can make values, and cannot run code.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,71 +14,73 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-_LENGTH = 8
-"""Bytes that say how long the tree is."""
+_PLAIN = (type(None), bool, int, float, str)
+_STRUCTURE = "structure"
 
 
 class TensorCodec:
-    """For plain values, tensors, and dataclasses, mappings, lists and tuples of them."""
+    """For plain values, tensors, and dataclasses, dicts, lists and tuples of them, of exactly these types.
+
+    Exact: types, values and every bit of a tensor come back; only the layout in memory is always contiguous.
+    """
 
     def encode(self, value: Any) -> bytes:
-        """Raises `TypeError` for what is none of these."""
+        """Raises `TypeError` for other values, for tensors that are not on the CPU, and for those with gradients."""
         from safetensors.torch import save
 
-        tensors: dict[str, Tensor] = {}
-        tree = json.dumps(_pack(value, tensors), separators=(",", ":")).encode()
-        return len(tree).to_bytes(_LENGTH, "little") + tree + save(tensors)
+        tensors: dict[int, tuple[str, Tensor]] = {}
+        structure = json.dumps(_taken_apart(value, tensors))
+        # One buffer each: safetensors refuses tensors that share one, as two views of a batch do.
+        return save({key: tensor.contiguous().clone() for key, tensor in tensors.values()}, {_STRUCTURE: structure})
 
     def decode(self, data: bytes) -> Any:
-        """Raises an exception, of whatever kind, for bytes `encode` did not make, or whose classes are not here."""
+        """Raises an exception, of whatever kind, for bytes `encode` did not make, or whose classes are not loaded."""
         from safetensors.torch import load
 
-        end = _LENGTH + int.from_bytes(data[:_LENGTH], "little")
-        return _unpack(json.loads(data[_LENGTH:end]), load(data[end:]))
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        return _put_together(json.loads(header["__metadata__"][_STRUCTURE]), load(data))
 
 
-def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """`value` as JSON; what JSON does not have is a list that begins with its kind. Tensors go into `tensors`."""
+def _taken_apart(value: Any, tensors: dict[int, tuple[str, Tensor]]) -> Any:
+    """`value` as JSON; anything JSON does not have is an object that names its kind."""
     import torch
 
-    if value is None or isinstance(value, bool | str) or type(value) is int:
+    kind = type(value)
+    if kind in _PLAIN:
         return value
-    if type(value) is float:
-        return value if math.isfinite(value) else ["float", repr(value)]
-    if isinstance(value, torch.Tensor):
-        key = str(len(tensors))
-        # A copy of its own: safetensors refuses tensors that share memory.
-        tensors[key] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
-        return ["tensor", key]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return ["class", type(value).__module__, type(value).__qualname__, _pack(fields, tensors)]
-    if isinstance(value, Mapping):
-        return ["dict", *([_pack(key, tensors), _pack(part, tensors)] for key, part in value.items())]
-    if type(value) in (list, tuple):
-        return [type(value).__name__, *(_pack(part, tensors) for part in value)]
-    raise TypeError(f"{type(value).__name__} is not kept on disk")
+    if kind is torch.Tensor:
+        if value.device.type != "cpu" or value.requires_grad or value.layout != torch.strided:
+            raise TypeError("Only dense tensors on the CPU, without gradients, are kept.")
+        return {"tensor": tensors.setdefault(id(value), (str(len(tensors)), value))[0]}
+    if kind in (tuple, list):
+        return {kind.__name__: [_taken_apart(part, tensors) for part in value]}
+    if kind is dict:
+        return {"dict": [[_taken_apart(part, tensors) for part in pair] for pair in value.items()]}
+    if dataclasses.is_dataclass(kind):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(kind)}
+        parts = {name: _taken_apart(part, tensors) for name, part in fields.items()}
+        return {"class": [kind.__module__, kind.__qualname__], "fields": parts}
+    raise TypeError(f"A {kind.__module__}.{kind.__qualname__} is nothing that is kept.")
 
 
-def _unpack(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
-    if not isinstance(tree, list):
-        return tree
-    kind, *parts = tree
-    if kind == "float":
-        return float(parts[0])
-    if kind == "tensor":
-        return tensors[parts[0]]
-    if kind == "class":
-        return _class(parts[0], parts[1])(**_unpack(parts[2], tensors))
-    if kind == "dict":
-        return {_unpack(key, tensors): _unpack(part, tensors) for key, part in parts}
-    values = [_unpack(part, tensors) for part in parts]
-    return {"list": list, "tuple": tuple}[kind](values)
+def _put_together(structure: Any, tensors: Mapping[str, Tensor]) -> Any:
+    if not isinstance(structure, dict):
+        return structure
+    if "tensor" in structure:
+        return tensors[structure["tensor"]]
+    if "tuple" in structure:
+        return tuple(_put_together(part, tensors) for part in structure["tuple"])
+    if "list" in structure:
+        return [_put_together(part, tensors) for part in structure["list"]]
+    if "dict" in structure:
+        return {_put_together(key, tensors): _put_together(part, tensors) for key, part in structure["dict"]}
+    parts = {name: _put_together(part, tensors) for name, part in structure["fields"].items()}
+    return _dataclass(*structure["class"])(**parts)
 
 
-def _class(module: str, name: str) -> type:
-    """A dataclass of a module that is loaded anyway, as the nodes of the workflow are; nothing is imported."""
+def _dataclass(module: str, name: str) -> type:
+    """One of a module that is loaded anyway, as those of the workflow's nodes are: nothing is imported for it."""
     found = getattr(sys.modules[module], name)
     if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
-        raise TypeError(f"{module}.{name} is no dataclass")
+        raise TypeError(f"{module}.{name} is no dataclass.")
     return found
