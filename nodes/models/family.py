@@ -38,6 +38,10 @@ class Family(Protocol):
         """Weighted prompts as the denoiser is told them, on the CPU in float32."""
         ...
 
+    def empty(self, parts: Parts, progress: Progress = QUIET) -> Conditioning:
+        """What stands for no prompt at all (1, L, D), on the CPU in float32: the unconditional branch."""
+        ...
+
     def predictor(self, parts: Parts, latent_shape: Sequence[int], guidance_scale: float | None = None) -> Predict:
         """The denoiser for latents of this shape (B, C, h, w). `guidance_scale` is for guidance-distilled models
         (`parts.description.guidance_embedded`), which are told it; others ignore it."""

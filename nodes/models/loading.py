@@ -102,14 +102,10 @@ def _from_file(file: Path, config: Path, part: Part, dtype: torch.dtype) -> nn.M
         return cls.from_single_file(
             checkpoint, config=str(config), subfolder=part.name, torch_dtype=dtype, local_files_only=True
         )
-    return create_diffusers_clip_model_from_ldm(
-        cls,
-        checkpoint,
-        subfolder=part.name,
-        config={"pretrained_model_name_or_path": str(config)},
-        torch_dtype=dtype,
-        local_files_only=True,
-    ).to(dtype)
+    encoder = create_diffusers_clip_model_from_ldm(
+        cls, checkpoint, subfolder=part.name, config=str(config), torch_dtype=dtype, local_files_only=True
+    )
+    return encoder.to(dtype)
 
 
 @lru_cache(maxsize=16)

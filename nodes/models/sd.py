@@ -13,7 +13,7 @@ from .family import Predict
 from .live import Parts
 from .vae import decode, encode_pixels
 
-__all__ = ["decode", "encode", "encode_pixels", "predictor"]
+__all__ = ["decode", "empty", "encode", "encode_pixels", "predictor"]
 
 
 def encode(parts: Parts, texts: Sequence[str], clip_skip: int = 0, progress: Progress = QUIET) -> Conditioning:
@@ -29,6 +29,11 @@ def encode(parts: Parts, texts: Sequence[str], clip_skip: int = 0, progress: Pro
         return clip.Encoded(getattr(encoder, "text_model", encoder).final_layer_norm(hidden))
 
     return Conditioning(clip.weighted(batch, encoder, parts.placement.device, run).tokens.float().cpu())
+
+
+def empty(parts: Parts, progress: Progress = QUIET) -> Conditioning:
+    """The empty prompt, encoded."""
+    return encode(parts, [""], progress=progress)
 
 
 def predictor(parts: Parts, latent_shape: Sequence[int], guidance_scale: float | None = None) -> Predict:

@@ -7,15 +7,17 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from transformers import CLIPTextConfig
 
 from ...graph.progress import QUIET, Progress
 from ..types import Conditioning
 from . import clip, unet
 from .family import Predict
+from .inspect import read_json, root
 from .live import Parts
 from .vae import decode, encode_pixels
 
-__all__ = ["decode", "encode", "encode_pixels", "predictor"]
+__all__ = ["decode", "empty", "encode", "encode_pixels", "predictor"]
 
 
 def encode(parts: Parts, texts: Sequence[str], clip_skip: int = 0, progress: Progress = QUIET) -> Conditioning:
@@ -35,6 +37,18 @@ def encode(parts: Parts, texts: Sequence[str], clip_skip: int = 0, progress: Pro
         tokens.append(encoded.tokens)
         pooled = encoded.pooled if pooled is None else pooled
     return Conditioning(torch.cat(tokens, dim=-1).float().cpu(), None if pooled is None else pooled.float().cpu())
+
+
+def empty(parts: Parts, progress: Progress = QUIET) -> Conditioning:
+    """Zeros where the model was trained with them (`force_zeros_for_empty_prompt`), else the empty prompt, encoded."""
+    folder = root(parts.model)
+    if not read_json(folder / "model_index.json").get("force_zeros_for_empty_prompt", True):
+        return encode(parts, [""], progress=progress)
+    first, second = (
+        CLIPTextConfig(**read_json(folder / name / "config.json")) for name in ("text_encoder", "text_encoder_2")
+    )
+    tokens = torch.zeros(1, first.max_position_embeddings, first.hidden_size + second.hidden_size)
+    return Conditioning(tokens, torch.zeros(1, second.projection_dim))
 
 
 def predictor(parts: Parts, latent_shape: Sequence[int], guidance_scale: float | None = None) -> Predict:
