@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from .guidance.guide import Conditions, Guide
+
 # ---------------------------------------------------------------- recipes
 
 
@@ -49,10 +51,14 @@ class Model:
 
 @dataclass(frozen=True)
 class Schedule:
-    """At which noise levels the sampler stops: `steps` of them, spaced as named, or exactly `timesteps`."""
+    """At which noise levels the sampler stops: `steps` of them, spaced and shaped as named, or exactly `timesteps`.
+
+    "model" leaves a choice to the model's own scheduler configuration.
+    """
 
     steps: int
     spacing: str = "model"
+    shaping: str = "model"
     timesteps: tuple[int, ...] = ()
 
 
@@ -68,6 +74,10 @@ class Sampler:
 class Guidance:
     """How the predictions of several conditions become one. Each method subclasses this in its own file."""
 
+    def begin(self, conditions: Conditions) -> Guide:
+        """What guides one run, called at every step; what it remembers from step to step lives in it, never here."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class Folder:
@@ -82,9 +92,13 @@ class Folder:
 
 @dataclass(frozen=True, eq=False)
 class Latent:
-    """`samples` (B, C, h, w) float32, in the scale the denoiser works in (the autoencoder's scaling applied)."""
+    """`samples` (B, C, h, w) float32, in the scale the denoiser works in (the autoencoder's scaling applied).
+
+    `sigma` is the noise still in it: `samples` = (x0 + sigma·noise) / sqrt(1 + sigma²). 0 is a finished latent.
+    """
 
     samples: Tensor
+    sigma: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,63 @@
+"""What a guidance method works with at each step of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from torch import Tensor
+
+from ..models.family import Predict
+from ..types import Conditioning
+
+
+class Guide(Protocol):
+    """Guides one run: from `sample` (B, C, h, w), scaled for the network, to the prediction the sampler goes on with."""
+
+    def __call__(self, predict: Predict, sample: Tensor, step: Step) -> Tensor: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One evaluation in the whole schedule, of which a run may do only a part.
+
+    `index` counts from 0 to `total` - 1 in evaluations: solvers of second order evaluate twice a step. `sigma` is the
+    noise in the sample relative to its signal; the network sees (x0 + sigma·noise) / sqrt(1 + sigma²) and predicts
+    what `prediction_type` names: `epsilon` (the noise), `v_prediction` or `sample` (x0).
+    """
+
+    index: int
+    total: int
+    timestep: Tensor
+    sigma: float
+    prediction_type: str = "epsilon"
+
+    def denoised(self, sample: Tensor, prediction: Tensor) -> Tensor:
+        """The finished latent x0 that `prediction` for `sample` (both (B, C, h, w)) points at."""
+        scale = (1 + self.sigma**2) ** 0.5
+        if self.prediction_type == "epsilon":
+            return scale * sample - self.sigma * prediction
+        if self.prediction_type == "v_prediction":
+            return (sample - self.sigma * prediction) / scale
+        return prediction
+
+
+class Conditions:
+    """What a run is conditioned on. `empty` is the empty prompt, encoded only when a method asks for it."""
+
+    def __init__(
+        self, positive: Conditioning, negative: Conditioning | None, encode_empty: Callable[[], Conditioning]
+    ) -> None:
+        self.positive = positive
+        self._negative, self._encode_empty = negative, encode_empty
+
+    @property
+    def negative(self) -> Conditioning:
+        """The negative condition given, else the empty prompt."""
+        return self.empty if self._negative is None else self._negative
+
+    @cached_property
+    def empty(self) -> Conditioning:
+        return self._encode_empty()
