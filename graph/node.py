@@ -27,7 +27,7 @@ INJECTED: tuple[type, ...] = (Progress, Files, Provenance)
 """Types a run hands to a node that asks for them."""
 
 _ATTRIBUTE = "__latentloom_node__"
-_LINK = re.compile(r"https?://[^\s)>\]]+")
+_LINK = re.compile(r"https?://[^\s)>\]]*[^\s)>\].,;:]")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
