@@ -1,0 +1,174 @@
+"""`latentloom`: what can be typed on the command line.
+
+Only this file is imported for `--help`; each command imports what it does when it is called.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+application = typer.Typer(
+    name="latentloom",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+File = Annotated[
+    str,
+    typer.Argument(help="A workflow file, the name of one that ships, or a PNG picture made by one.", metavar="FILE"),
+]
+Set = Annotated[list[str] | None, typer.Option("--set", help="A setting to change.", metavar="NODE.SETTING=VALUE")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+Inputs = Annotated[
+    list[Path] | None, typer.Option("--input", help="A folder to read pictures from; may be repeated.", metavar="DIR")
+]
+Models = Annotated[
+    list[Path] | None, typer.Option("--models", help="A folder of models; may be repeated.", metavar="DIR")
+]
+_MACHINE = "Machine"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(importlib.metadata.version("latentloom"))
+        raise typer.Exit
+
+
+@application.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Node workflows for diffusion models."""
+
+
+@application.command()
+def run(
+    file: File,
+    settings: Set = None,
+    out: Annotated[Path, typer.Option(help="The folder results are written to.", metavar="DIR")] = Path("out"),
+    goals: Annotated[
+        list[str] | None, typer.Option("--goal", help="Run only what this node needs; may be repeated.", metavar="NODE")
+    ] = None,
+    inputs: Inputs = None,
+    models: Models = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Keep results here, and reuse those of earlier runs.", metavar="DIR")
+    ] = None,
+    as_json: Json = False,
+    traceback: Annotated[bool, typer.Option("--traceback", help="Show where an unexpected error arose.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", rich_help_panel=_MACHINE)] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32, float16 or bfloat16.", rich_help_panel=_MACHINE)] = "auto",
+    memory: Annotated[
+        str | None,
+        typer.Option(help="How much memory models may fill: 6GB, 512MB.", rich_help_panel=_MACHINE, metavar="SIZE"),
+    ] = None,
+    attention: Annotated[str, typer.Option(help="A backend of diffusers, or auto.", rich_help_panel=_MACHINE)] = "auto",
+    offload: Annotated[str, typer.Option(help="none, model, group or sequential.", rich_help_panel=_MACHINE)] = "none",
+    compile: Annotated[  # noqa: A002
+        bool, typer.Option("--compile", help="Compile the denoiser with torch.compile.", rich_help_panel=_MACHINE)
+    ] = False,
+) -> None:
+    """Run a workflow and write what it makes to the output folder.
+
+    Exit codes: 0 all is well, 1 a node failed, 2 the workflow or the arguments are wrong, 130 interrupted.
+    """
+
+    def work() -> int:
+        from .machine import settings_of
+        from .run import Request, run_file
+
+        machine = settings_of(device, dtype, memory, attention, offload, compile)
+        return run_file(
+            Request(
+                file, settings or (), out, goals or (), inputs or (), models or (), cache, as_json, traceback, machine
+            )
+        )
+
+    _end(work, as_json)
+
+
+@application.command()
+def check(
+    file: File, settings: Set = None, inputs: Inputs = None, models: Models = None, as_json: Json = False
+) -> None:
+    """Tell everything that is wrong with a workflow, without running it."""
+
+    def work() -> int:
+        from .check import check_file
+
+        return check_file(file, settings or (), inputs or (), models or (), as_json)
+
+    _end(work, as_json)
+
+
+@application.command()
+def nodes(
+    name: Annotated[str | None, typer.Argument(help="One node, shown in full.", metavar="NAME")] = None,
+    as_json: Json = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown instead.")] = False,
+) -> None:
+    """Show the nodes there are: ports, settings, papers."""
+
+    def work() -> int:
+        from .nodes import print_nodes
+
+        return print_nodes(name, as_json, as_markdown)
+
+    _end(work, as_json)
+
+
+@application.command("models")
+def list_models(models: Models = None, as_json: Json = False) -> None:
+    """Show the models that are here, and where they are looked for."""
+
+    def work() -> int:
+        from .models import print_models
+
+        return print_models(models or (), as_json)
+
+    _end(work, as_json)
+
+
+def main() -> None:
+    """The console script. An error nobody foresaw is a sentence too, unless more was asked for."""
+    try:
+        application()
+    except Exception as error:
+        if "--traceback" in sys.argv or os.environ.get("LATENTLOOM_TRACEBACK"):
+            raise
+        print(f"latentloom failed unexpectedly: {type(error).__name__}: {error}", file=sys.stderr)
+        print("This is a fault of latentloom; LATENTLOOM_TRACEBACK=1 shows where.", file=sys.stderr)
+        sys.exit(1)
+
+
+def _end(work: Callable[[], int], as_json: bool) -> NoReturn:
+    """Leave with the code `work` gives, or 2 after the problems it was refused for."""
+    from ..graph.problems import Refused
+
+    try:
+        code = work()
+    except Refused as refused:
+        from . import show
+
+        if as_json:
+            show.document({"ok": False, "problems": show.plain(refused.problems)})
+        else:
+            show.problems("This cannot be done:", refused.problems)
+        code = 2
+    raise typer.Exit(code)
+
+
+if __name__ == "__main__":
+    main()
