@@ -56,6 +56,8 @@ def run_file(request: Request) -> int:
     files = folders.files(path, request.inputs, request.models, request.out)
     goals = request.goals or None
     problems += check(workflow, catalog, files, goals)
+    if request.out.exists() and not request.out.is_dir():
+        problems.append(Problem(f"--out {request.out} is a file; name a folder."))
     _take_into_use(request.machine, problems)
     if any(problem.needed for problem in problems):
         raise CheckFailed(problem for problem in problems if problem.needed)
@@ -138,7 +140,7 @@ def _print(workflow: Workflow, result: RunResult) -> None:
     for id_, outcome in result.outcomes.items():
         seconds = f"{outcome.seconds:.2f}" if outcome.seconds else ""
         status = Text(outcome.status, style=_STYLES[outcome.status])
-        table.add_row(id_, status, seconds, outcome.error or _facts(outcome.notes))
+        table.add_row(id_, status, seconds, _facts(outcome.notes))
     console = show.console()
     console.print(table)
     counts = ", ".join(
@@ -149,6 +151,9 @@ def _print(workflow: Workflow, result: RunResult) -> None:
     show.line(f"\n{show.counted(len(result.outcomes), 'node')}: {counts}; {result.seconds:.1f} s")
     for file in _written(result):
         show.line(f"saved {file}", style="bold")
+    for id_, outcome in result.outcomes.items():
+        if outcome.status == "failed":
+            show.line(f"{id_} failed: {outcome.error}", style="red", error=True)
 
 
 def _facts(notes: Mapping[str, Any]) -> str:

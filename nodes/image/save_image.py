@@ -149,7 +149,7 @@ def _target(path: str, files: Files) -> Path:
     try:
         return files.target(path)
     except OSError as error:
-        raise NodeError(f"The folder for {path} could not be made: {error.strerror or error}.") from None
+        raise NodeError(f"The folder of {files.place(path)} could not be made: {error.strerror or error}.") from None
 
 
 def _unknown(placeholder: str, known: Mapping[str, object]) -> str:
