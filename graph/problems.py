@@ -51,14 +51,16 @@ class Hints:
         self._left = comparisons
 
     def did_you_mean(self, word: str, known: Collection[str]) -> str:
-        self._left -= len(known)
+        self._left -= len(known) + 10  # a call costs about as much as ten comparisons
         return did_you_mean(word, known) if self._left >= 0 else ""
 
 
 def quoted(word: str, limit: int = 80) -> str:
     """`word` in quotes, on one line, cut where it is long."""
     shown = word if len(word) <= limit else word[:limit] + "…"
-    return '"' + "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown) + '"'
+    if not shown.isprintable():
+        shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown)
+    return f'"{shown}"'
 
 
 def listed(words: Iterable[str], last: str = "and", limit: int = 12) -> str:

@@ -34,7 +34,7 @@ class Wiring:
                 self.problems.append(Problem(sentence, *self._end(wire)))
             missing = list(self._missing_nodes(wire))
             self.problems += missing or self._misfits(wire)
-            if not missing:
+            if wire.target in wired:
                 wired[wire.target].setdefault(wire.input, []).append(wire)
         for id_, node in declared.items():
             for port in node.inputs.values():
@@ -88,20 +88,26 @@ class Wiring:
             sentence = f"The input {id_}.{port.name} takes one wire and has {len(wires)}: from {sources}."
             yield Problem(sentence, id_, port.name)
         if not wires and not port.optional:
-            fitting = [place for output, places in self._outputs.items() if _fits(output, port) for place in places]
+            fitting = [
+                f"{other}.{output.name}"
+                for output, nodes in self._outputs.items()
+                if _fits(output, port)
+                for other in nodes
+                if other != id_
+            ]
             source = f", as from {listed(fitting[:3], 'or')}" if fitting else ""
             sentence = f"Node {quoted(id_)}: the input {quoted(port.name)} needs a wire"
             yield Problem(f"{sentence} that carries {port.type_names}{source}.", id_, port.name)
 
     @cached_property
     def _outputs(self) -> dict[Output, list[str]]:
-        """Some places in the workflow where each output is to be had."""
+        """Some nodes that have each output."""
         found: dict[Output, list[str]] = {}
         for id_, node in self._declared.items():
             for output in node.outputs.values():
-                places = found.setdefault(output, [])
-                if len(places) < 3:
-                    places.append(f"{id_}.{output.name}")
+                nodes = found.setdefault(output, [])
+                if len(nodes) < 4:
+                    nodes.append(id_)
         return found
 
     def _find_converters(self, output: Output, input_: Input) -> str:
