@@ -82,7 +82,7 @@ def run(
     checked = bind(workflow, catalog, files, goals)
     if stopping := [problem for problem in checked.problems if problem.needed]:
         raise CheckFailed(stopping)
-    return _Run(workflow, checked, store, tell or (lambda event: None), files, cancel, salt)()
+    return _Run(workflow, checked, store, _nobody if tell is None else tell, files, cancel, salt)()
 
 
 class _Run:
@@ -254,6 +254,10 @@ def _outputs(node: Bound, returned: Any) -> dict[str, Any]:
             given = type_name(type(value))
             raise TypeError(f"the output {port} is declared as {declared.type_names}, and the node returned {given}")
     return outputs
+
+
+def _nobody(event: events.Event) -> None:
+    """Hears a run nobody listens to."""
 
 
 def _file_name(title: str) -> str:
