@@ -1,0 +1,58 @@
+"""Put the trained parts into one folder that StableDiffusionPipeline.from_pretrained loads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, SchedulerMixin, StableDiffusionPipeline, UNet2DConditionModel
+from safetensors.torch import load_file, save
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from .checkpoint import write_whole
+
+
+def assemble(
+    folder: Path,
+    autoencoder: AutoencoderKL,
+    encoder: CLIPTextModel,
+    tokenizer: CLIPTokenizer,
+    denoiser: UNet2DConditionModel,
+    scheduler: SchedulerMixin,
+    card: str | None = None,
+) -> Path:
+    """Save copies of the parts in `folder` as half precision safetensors, with `card` as the README.md.
+
+    The parts themselves stay as they are. Returns `folder`.
+    """
+    pipeline = StableDiffusionPipeline(
+        vae=autoencoder,
+        text_encoder=encoder,
+        tokenizer=tokenizer,
+        unet=denoiser,
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    for path in sorted(folder.rglob("*.safetensors")):
+        halved = {name: value.half() if value.is_floating_point() else value for name, value in load_file(path).items()}
+        write_whole(path, save(halved, metadata={"format": "pt"}))
+    # The text library writes the type it was trained in and later loads by it; the files hold half precision.
+    config = folder / "text_encoder" / "config.json"
+    written = json.loads(config.read_text()) | {"dtype": "float16"}
+    write_whole(config, (json.dumps(written, indent=2) + "\n").encode())
+    if card is not None:
+        write_whole(folder / "README.md", card.encode())
+    return folder
+
+
+def load_pipeline(folder: Path) -> StableDiffusionPipeline:
+    """The assembled folder as a stock pipeline in single precision, for a machine without a GPU."""
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        folder, dtype=torch.float32, safety_checker=None, requires_safety_checker=False, local_files_only=True
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
