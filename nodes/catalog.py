@@ -1,16 +1,22 @@
 """Every node that ships, one line each. A test compares this list with what stands on disk."""
 
 NODES: dict[str, str] = {
+    "cfg": "guidance.cfg",
     "decode": "image.decode",
+    "denoise": "sample.denoise",
+    "empty_latent": "noise.empty_latent",
     "encode_image": "image.encode_image",
     "encode_prompt": "prompt.encode_prompt",
     "enlarge": "image.enlarge",
+    "gaussian_noise": "noise.gaussian_noise",
     "image_grid": "image.image_grid",
     "load_image": "image.load_image",
     "load_mask": "image.load_mask",
     "load_model": "load.load_model",
     "rectangle_mask": "image.rectangle_mask",
     "resize": "image.resize",
+    "sampler": "schedule.sampler",
     "save_image": "image.save_image",
+    "schedule": "schedule.schedule",
 }
 """Node name -> module below `latentloom.nodes` that defines a function of that name."""

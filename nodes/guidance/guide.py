@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Protocol
 
 from ..models.family import Predict
 from ..types import Conditioning
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 class Guide(Protocol):
-    """Guides one run: from `sample` (B, C, h, w), scaled for the network, to the prediction the sampler goes on with."""
+    """Guides one run: from `sample` (B, C, h, w), scaled for the network, to the prediction that is followed."""
 
     def __call__(self, predict: Predict, sample: Tensor, step: Step) -> Tensor: ...
 

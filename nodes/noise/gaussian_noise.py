@@ -1,0 +1,31 @@
+"""The noise a picture begins with."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ...graph.node import node
+from ..types import Latent, Noise
+
+MAX_SEED = 2**53 - 1
+"""The largest whole number that JSON readers agree on."""
+
+
+@node
+def gaussian_noise(
+    latent: Latent,
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED, description="image i of a batch is drawn with seed + i")] = 0,
+) -> Noise:
+    """Standard normal noise (B, C, h, w) in the shape of `latent`.
+
+    Each image is drawn on the CPU by its own generator, so that it is the same alone, in a batch and on every device,
+    and is the first draw of a stock pipeline called with `generator=[torch.Generator().manual_seed(seed + i), ...]`.
+    """
+    import torch
+
+    count, *shape = latent.samples.shape
+    seeds = tuple(range(seed, seed + count))
+    drawn = [torch.randn((1, *shape), generator=torch.Generator("cpu").manual_seed(one)) for one in seeds]
+    return Noise(torch.cat(drawn), seeds)

@@ -1,0 +1,92 @@
+"""From noise to a latent of the picture."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from pydantic import Field
+
+from ...graph.node import node
+from ...graph.progress import QUIET, Progress
+from ..types import Conditioning, Guidance, Latent, Mask, Model, Noise, Sampler, Schedule
+
+
+@node
+def denoise(
+    model: Model,
+    noise: Noise,
+    positive: Conditioning,
+    negative: Conditioning | None = None,
+    schedule: Schedule | None = None,
+    sampler: Sampler | None = None,
+    guidance: Guidance | None = None,
+    latent: Latent | None = None,
+    mask: Mask | None = None,
+    strength: Annotated[float, Field(ge=0, le=1, description="how much of a wired latent is made anew")] = 1.0,
+    start_step: Annotated[int, Field(ge=0, le=1000, description="step of the schedule to begin with")] = 0,
+    end_step: Annotated[int, Field(ge=0, le=1000, description="step of the schedule to end before; 0: do all")] = 0,
+    preview: Annotated[bool, Field(description="show what the picture is going to be")] = True,
+    progress: Progress = QUIET,
+) -> Latent:
+    """Make a latent (B, C, h, w) of noise, step by step, as the prompts say.
+
+    Without `schedule`, `sampler` and `guidance`: 25 steps, the model's own sampler, classifier-free guidance of 7.5.
+    Without `negative` the model's empty prompt stands for it.
+
+    With `latent` the picture begins from it (https://arxiv.org/abs/2108.01073): noise is added for the last `strength`
+    of the steps, or from `start_step` on. With `mask` too, only what the mask covers changes: the rest is put back
+    after each step, and soft edges blend.
+
+    A run that ends before the last step gives a latent with noise left in it. Wire it to `latent` of a second run that
+    starts there, with the same noise, and none is added: together they do the steps of one run, and give its result
+    with samplers that look at one step (euler, euler_ancestral, heun, ddim, ddpm, lcm, tcd, dpmpp_sde). The others
+    begin anew without their history.
+    """
+    import torch
+
+    from ..guidance.cfg import ClassifierFree
+    from ..guidance.guide import Conditions
+    from ..models.live import use
+    from ..schedule.samplers import build
+    from ..schedule.solver import Solver
+    from . import loop
+    from .preview import previewer
+    from .task import Task
+
+    schedule, guidance = schedule or Schedule(steps=25), guidance or ClassifierFree()
+    task = Task(noise, latent, mask, strength, start_step, end_step, schedule.steps)
+    task.check()
+    with torch.inference_mode(), use(model, progress) as parts:
+        scheduler = build(parts.scheduler_config, sampler, schedule)
+        device = parts.placement.device
+        solver = Solver(scheduler, sampler, noise, device)
+        first, last = task.span(solver)
+        if latent is not None and first >= last:
+            return latent  # a strength of less than one step
+        scale = None
+        if parts.description.guidance_embedded:  # the network is told the scale and guides itself
+            scale, guidance = getattr(guidance, "scale", None), ClassifierFree(scale=1.0)
+        predict = loop.Counted(parts.family.predictor(parts, noise.samples.shape, scale))
+        guide = guidance.begin(Conditions(positive, negative, lambda: parts.family.empty(parts, progress)))
+        sample = task.begin(solver, first, device)
+        show = previewer(model) if preview else None
+        began = time.perf_counter()
+        steps = solver.steps[first:last]
+        sample = loop.run(predict, guide, solver, steps, sample, progress, task.keeper(solver, device), show)
+        sigma = 0.0
+        if last < len(solver.steps):
+            sample, sigma = solver.scale(sample, solver.steps[last]), solver.steps[last].sigma
+        samples = sample.to("cpu", torch.float32)  # waits for the device, so that the time below is all of it
+        progress.note(
+            network_calls=predict.calls,
+            network_passes=predict.passes,
+            steps=-(-len(steps) // solver.order),
+            seconds_per_step=(time.perf_counter() - began) / -(-len(steps) // solver.order),
+            sampler=sampler.name if sampler else type(scheduler).__name__,
+            timesteps=[round(float(t), 1) for t in scheduler.timesteps[first:last]],
+            spacing=schedule.spacing,
+            shaping=schedule.shaping,
+            **parts.placement.facts(),
+        )
+    return Latent(samples.clone(), sigma)  # a copy made outside of inference mode may take part in gradients
