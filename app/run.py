@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,20 +136,19 @@ def _print(workflow: Workflow, result: RunResult) -> None:
         show.line(f"Upgraded: {sentence}")
     if result.warnings:
         show.problems("Passed over, as no result depends on it:", result.warnings, style="yellow")
+    machine = runtime.place(runtime.settings).facts()
     table = Table("node", "", "seconds", "", box=None, padding=(0, 2, 0, 0))
     table.columns[2].justify = "right"
     for id_, outcome in result.outcomes.items():
         seconds = f"{outcome.seconds:.2f}" if outcome.seconds else ""
-        status = Text(outcome.status, style=_STYLES[outcome.status])
-        table.add_row(id_, status, seconds, _facts(outcome.notes))
-    console = show.console()
-    console.print(table)
-    counts = ", ".join(
-        f"{number} {status}"
-        for status in _STYLES
-        if (number := sum(outcome.status == status for outcome in result.outcomes.values()))
-    )
-    show.line(f"\n{show.counted(len(result.outcomes), 'node')}: {counts}; {result.seconds:.1f} s")
+        facts = {key: value for key, value in outcome.notes.items() if key not in machine}
+        table.add_row(id_, Text(outcome.status, style=_STYLES[outcome.status]), seconds, _facts(facts))
+    show.console().print(table)
+    counts = Counter(outcome.status for outcome in result.outcomes.values())
+    counted = ", ".join(f"{counts[status]} {status}" for status in _STYLES if counts[status])
+    show.line(f"\n{show.counted(len(result.outcomes), 'node')}: {counted}; {result.seconds:.1f} s")
+    if any(machine.keys() & outcome.notes.keys() for outcome in result.outcomes.values()):
+        show.line(_facts(machine), style="dim")
     for file in _written(result):
         show.line(f"saved {file}", style="bold")
     for id_, outcome in result.outcomes.items():
@@ -157,8 +157,15 @@ def _print(workflow: Workflow, result: RunResult) -> None:
 
 
 def _facts(notes: Mapping[str, Any]) -> str:
-    """What a node noted, on one line; the files it wrote and the models it read have places of their own."""
-    return ", ".join(f"{key} {value}" for key, value in notes.items() if key not in ("files", "models"))
+    """The plain ones of what was noted, on one line, without what was not chosen; `--json` tells the rest."""
+    shown = []
+    for key, value in notes.items():
+        if isinstance(value, str | int | float) and value is not False and value not in ("", "auto", "none"):
+            name = key.replace("_", " ")
+            shown.append(
+                name if value is True else f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+            )
+    return ", ".join(shown)
 
 
 def _print_faults(failures: Sequence[events.Failed], whole: bool) -> None:
