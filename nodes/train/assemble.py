@@ -10,7 +10,7 @@ from diffusers import AutoencoderKL, SchedulerMixin, StableDiffusionPipeline, UN
 from safetensors.torch import load_file, save
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from .checkpoint import write_whole
+from ...graph.atomic import write
 
 
 def assemble(
@@ -39,13 +39,13 @@ def assemble(
     pipeline.save_pretrained(folder, safe_serialization=True)
     for path in sorted(folder.rglob("*.safetensors")):
         halved = {name: value.half() if value.is_floating_point() else value for name, value in load_file(path).items()}
-        write_whole(path, save(halved, metadata={"format": "pt"}))
+        write(path, save(halved, metadata={"format": "pt"}))
     # The text library writes the type it was trained in and later loads by it; the files hold half precision.
     config = folder / "text_encoder" / "config.json"
     written = json.loads(config.read_text()) | {"dtype": "float16"}
-    write_whole(config, (json.dumps(written, indent=2) + "\n").encode())
+    write(config, (json.dumps(written, indent=2) + "\n").encode())
     if card is not None:
-        write_whole(folder / "README.md", card.encode())
+        write(folder / "README.md", card.encode())
     return folder
 
 

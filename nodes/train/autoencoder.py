@@ -61,7 +61,7 @@ def picture_loss(decoded: Tensor, pictures: Tensor) -> Tensor:
     return (edge_weight(pictures) * (error.abs() + 2 * error.square())).mean()
 
 
-def train_autoencoder(
+def fit_autoencoder(
     folder: Path,
     steps: int = 5000,
     batch: int = 24,

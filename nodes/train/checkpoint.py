@@ -7,7 +7,6 @@ so it is replaced in one rename: there is no moment at which the tensors are new
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,24 +15,16 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from ...graph.atomic import write
+
 NAME = "checkpoint.safetensors"
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Put `data` at `path` so that a reader, or a crash, finds either the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
     """Write `tensors` and the JSON-able `state` as the checkpoint of `folder`."""
     held = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    write_whole(folder / NAME, save(held, metadata={"state": json.dumps(state)}))
+    folder.mkdir(parents=True, exist_ok=True)
+    write(folder / NAME, save(held, metadata={"state": json.dumps(state)}))
 
 
 def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

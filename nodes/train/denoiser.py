@@ -103,7 +103,7 @@ def stratified(batch: int, steps: int, generator: torch.Generator) -> Tensor:
     return (share * steps).long()[torch.randperm(batch, generator=generator)]
 
 
-def train_denoiser(
+def fit_denoiser(
     folder: Path,
     frozen: Frozen,
     steps: int = 6000,

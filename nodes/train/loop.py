@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .checkpoint import load_checkpoint, save_checkpoint
 
 Report = Callable[[int, int, float], None]
-"""Told (step, steps, mean loss since the last report) about a hundred times a run, and at its end."""
+"""Told (step, steps, loss) after every step. What it raises ends the run, after a last checkpoint."""
 
 
 def silent(step: int, steps: int, loss: float) -> None:
@@ -106,7 +106,11 @@ def descend(
         if step % every == 0 or step == how.steps:
             losses.append((step, sum(recent) / len(recent)))
             recent.clear()
-            report(step, how.steps, losses[-1][1])
+        try:
+            report(step, how.steps, loss.item())
+        except BaseException:
+            save()
+            raise
         if time.monotonic() - saved_at > how.save_seconds:
             save()
             saved_at = time.monotonic()
@@ -122,7 +126,9 @@ def averaged_weights(folder: Path) -> dict[str, Tensor]:
     return {name.removeprefix("average."): value for name, value in saved[0].items() if name.startswith("average.")}
 
 
-def _pack(weights: dict[str, nn.Parameter], average: dict[str, Tensor], optimizer: torch.optim.Optimizer):
+def _pack(
+    weights: dict[str, nn.Parameter], average: dict[str, Tensor], optimizer: torch.optim.Optimizer
+) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for name, value in weights.items():
         tensors[f"weight.{name}"] = value
@@ -132,7 +138,12 @@ def _pack(weights: dict[str, nn.Parameter], average: dict[str, Tensor], optimize
     return tensors
 
 
-def _restore(tensors: dict[str, Tensor], weights, average, optimizer) -> None:
+def _restore(
+    tensors: dict[str, Tensor],
+    weights: dict[str, nn.Parameter],
+    average: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+) -> None:
     with torch.no_grad():
         for name, value in weights.items():
             value.copy_(tensors[f"weight.{name}"])

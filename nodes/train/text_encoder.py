@@ -145,7 +145,7 @@ class Reader(nn.Module):
         return right
 
 
-def train_text_encoder(
+def fit_text_encoder(
     folder: Path,
     steps: int = 4000,
     batch: int = 32,

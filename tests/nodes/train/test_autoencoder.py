@@ -1,6 +1,6 @@
 import torch
 
-from latentloom.nodes.train.autoencoder import edge_weight, new_autoencoder, train_autoencoder, training_pictures
+from latentloom.nodes.train.autoencoder import edge_weight, fit_autoencoder, new_autoencoder, training_pictures
 from latentloom.nodes.train.whiten import whiten
 
 TINY = {"steps": 4, "batch": 3, "size": 16, "channels": (8, 8, 16)}
@@ -20,9 +20,9 @@ def test_training_pictures_repeat():
 
 
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path):
-    model, whole = train_autoencoder(tmp_path / "whole", **TINY)
-    train_autoencoder(tmp_path / "killed", **TINY, stop_after=2)
-    resumed, again = train_autoencoder(tmp_path / "killed", **TINY)
+    model, whole = fit_autoencoder(tmp_path / "whole", **TINY)
+    fit_autoencoder(tmp_path / "killed", **TINY, stop_after=2)
+    resumed, again = fit_autoencoder(tmp_path / "killed", **TINY)
     assert again.losses == whole.losses
     picture = training_pictures(3, 16, 0, 0)
     with torch.no_grad():

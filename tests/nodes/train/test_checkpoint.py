@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from latentloom.nodes.train.checkpoint import NAME, load_checkpoint, save_checkpoint, write_whole
+from latentloom.nodes.train.checkpoint import NAME, load_checkpoint, save_checkpoint
 
 
 def test_a_checkpoint_comes_back(tmp_path):
@@ -18,14 +18,16 @@ def test_where_nothing_was_saved_there_is_none(tmp_path):
     assert load_checkpoint(tmp_path) is None
 
 
-def test_a_write_that_dies_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / NAME
-    write_whole(path, b"old")
+def test_a_save_that_dies_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    save_checkpoint(tmp_path, {"a": torch.zeros(2)}, {"step": 1})
 
     def die(file: int) -> None:
         raise OSError("no space left")
 
     monkeypatch.setattr("os.fsync", die)
     with pytest.raises(OSError, match="no space"):
-        write_whole(path, b"new")
-    assert path.read_bytes() == b"old"
+        save_checkpoint(tmp_path, {"a": torch.ones(2)}, {"step": 2})
+    tensors, state = load_checkpoint(tmp_path) or ({}, {})
+    assert state["step"] == 1
+    assert torch.equal(tensors["a"], torch.zeros(2))
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]

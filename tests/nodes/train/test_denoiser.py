@@ -6,10 +6,10 @@ from latentloom.nodes.train.denoiser import (
     Frozen,
     encode_chunk,
     encode_texts,
+    fit_denoiser,
     new_denoiser,
     new_scheduler,
     stratified,
-    train_denoiser,
 )
 from latentloom.nodes.train.text_encoder import new_text_encoder
 from latentloom.nodes.train.tokenizer import new_tokenizer
@@ -38,9 +38,9 @@ def test_chunks_repeat_from_their_stream():
 
 
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path):
-    _, whole = train_denoiser(tmp_path / "whole", frozen(), **TINY)
-    train_denoiser(tmp_path / "killed", frozen(), **TINY, stop_after=3)
-    _, resumed = train_denoiser(tmp_path / "killed", frozen(), **TINY)
+    _, whole = fit_denoiser(tmp_path / "whole", frozen(), **TINY)
+    fit_denoiser(tmp_path / "killed", frozen(), **TINY, stop_after=3)
+    _, resumed = fit_denoiser(tmp_path / "killed", frozen(), **TINY)
     assert resumed.losses == whole.losses
     assert all(torch.equal(resumed.weights[name], value) for name, value in whole.weights.items())
 

@@ -27,6 +27,20 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path):
     assert all(torch.equal(resumed.weights[name], value) for name, value in whole.weights.items())
 
 
+def test_a_cancelled_run_resumes_where_it_was_cancelled(tmp_path):
+    whole, _ = fit(tmp_path / "whole")
+
+    def cancel(step: int, steps: int, loss: float) -> None:
+        if step == 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "cancelled", report=cancel)
+    resumed, _ = fit(tmp_path / "cancelled")
+    assert resumed.losses == whole.losses
+    assert all(torch.equal(resumed.weights[name], value) for name, value in whole.weights.items())
+
+
 def test_a_finished_run_is_not_trained_again(tmp_path):
     first, _ = fit(tmp_path)
     again, _ = fit(tmp_path)

@@ -7,10 +7,10 @@ from latentloom.nodes.train.text_encoder import (
     UNASKED,
     Reader,
     captions_at,
+    fit_text_encoder,
     layout,
     lesson,
     new_text_encoder,
-    train_text_encoder,
 )
 from latentloom.nodes.train.tokenizer import new_tokenizer
 
@@ -56,9 +56,9 @@ def test_padding_reads_the_caption_before_it():
 
 def test_a_short_run_learns_and_resumes(tmp_path):
     tiny = {"steps": 6, "batch": 4, "width": 16, "layers": 1, "heads": 2}
-    _, whole = train_text_encoder(tmp_path / "whole", **tiny)
-    train_text_encoder(tmp_path / "killed", **tiny, stop_after=3)
-    reader, resumed = train_text_encoder(tmp_path / "killed", **tiny)
+    _, whole = fit_text_encoder(tmp_path / "whole", **tiny)
+    fit_text_encoder(tmp_path / "killed", **tiny, stop_after=3)
+    reader, resumed = fit_text_encoder(tmp_path / "killed", **tiny)
     assert all(torch.equal(resumed.weights[name], value) for name, value in whole.weights.items())
     assert set(reader.accuracy(lesson(new_tokenizer(), captions_at(8, 1, 0)))) == set(ANSWERS)
 
