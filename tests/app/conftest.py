@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import Cli, in_folder
 from PIL import Image as Pillow
-from typer.testing import CliRunner, Result
-
-from latentloom.app.main import application
-
-Cli = Callable[..., Result]
 
 
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Calls the command line in an empty folder; nothing it prints may be a traceback."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.delenv("LATENTLOOM_MODELS", raising=False)
-
-    def call(*arguments: str | os.PathLike[str]) -> Result:
-        result = CliRunner().invoke(application, [str(argument) for argument in arguments])
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-        assert "Traceback" not in result.output
-        return result
-
-    return call
+    """Calls the command line in an empty folder."""
+    return in_folder(tmp_path, monkeypatch)
 
 
 @pytest.fixture
