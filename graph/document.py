@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .problems import Problem, Refused, quoted
@@ -13,11 +14,12 @@ Document = dict[str, Any]
 
 MAX_BYTES = 16 << 20
 MAX_STRING = 1 << 20
-MAX_VALUES = 1_000_000
+MAX_VALUES = 500_000
 MAX_DEPTH = 64
 MAX_DIGITS = 40
 
-_Place = tuple[str | int, ...]
+_NESTING = (dict, list, tuple)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class WorkflowError(Refused):
@@ -49,7 +51,7 @@ def load(data: bytes) -> Document:
     except json.JSONDecodeError as error:
         raise _refused(_not_json(text, error)) from None
     except RecursionError:
-        raise _refused(_too_deep("The file")) from None
+        raise _refused(f"The file {_fault([])}") from None
     problems = list(faults(document, repeated))
     if not isinstance(document, dict):
         problems.insert(0, Problem(f"A workflow is a JSON object {{...}}; this is {kind(document)}."))
@@ -73,50 +75,38 @@ def dump(document: Document) -> str:
     return "{\n" + ",\n".join(entries) + "\n}\n" if entries else "{}\n"
 
 
-def faults(document: Any, repeated: dict[int, list[str]] | None = None) -> Iterator[Problem]:
+def faults(document: Any, repeated: Mapping[int, list[str]] | None = None) -> Iterator[Problem]:
     """What in `document` cannot be kept in a file and given back: no JSON, no finite number, too long, too deep.
 
     `repeated` holds, by object id, the keys that stood more than once in an object.
     """
-    waiting: list[tuple[_Place, Any]] = [((), document)]
+    place: list[str | int] = []
+    levels: list[Iterator[tuple[str | int, Any]]] = [iter([("", document)])]
     count = 0
-    while waiting:
-        place, value = waiting.pop()
+    while levels:
+        if (entry := next(levels[-1], None)) is None:
+            levels.pop()
+            del place[-1:]
+            continue
+        key, value = entry
         count += 1
         if count > MAX_VALUES:
             yield Problem(f"The file holds more than {MAX_VALUES} values; a workflow has fewer.")
             return
-        if isinstance(value, str):
-            yield from _text_faults(where(place), value)
-        elif isinstance(value, float):
-            if not math.isfinite(value):
-                said = "not a number (NaN)" if math.isnan(value) else "too large a number"
-                yield Problem(f"{where(place)} is {said}; write a finite one.")
-        elif isinstance(value, dict | list | tuple):
-            if len(place) >= MAX_DEPTH:
-                yield Problem(_too_deep(where(place)))
-                continue
+        if isinstance(value, _NESTING) and len(levels) <= MAX_DEPTH:
+            place.append(key)
             if isinstance(value, dict):
-                for key in (repeated or {}).get(id(value), ()):
-                    yield Problem(f"{where(place)} has the key {quoted(key)} more than once; keep one of them.")
-                for key in value:
-                    if not isinstance(key, str):
-                        yield Problem(f"{where(place)} has the key {key!r}; keys are text.")
-                    else:
-                        yield from _text_faults(f"A key in {where(place)}", key)
-                parts = list(value.items())
+                levels.append(iter(value.items()))
+                yield from _key_faults(where(place), value, (repeated or {}).get(id(value), ()))
             else:
-                parts = list(enumerate(value))
-            waiting.extend(((*place, key), part) for key, part in reversed(parts))
-        elif value is not None and not isinstance(value, bool | int):
-            yield Problem(f"{where(place)} is a {type(value).__name__}, which a file cannot hold.")
+                levels.append(iter(enumerate(value)))
+        elif fault := _fault(value):
+            yield Problem(f"{where([*place, key])} {fault}")
 
 
-def where(place: _Place) -> str:
-    """`nodes.sample.settings.text`, as a person reads a place in the file."""
-    if not place:
-        return "The file"
-    return ".".join(quoted(str(part))[1:-1] for part in place)
+def where(place: Sequence[str | int]) -> str:
+    """`nodes.sample.settings.text`, as a person reads a place in the file; it begins with the file itself, unnamed."""
+    return ".".join(quoted(str(part))[1:-1] for part in place[1:]) or "The file"
 
 
 def kind(value: Any) -> str:
@@ -125,11 +115,35 @@ def kind(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-def _text_faults(place: str, text: str) -> Iterator[Problem]:
+def _fault(value: Any) -> str:
+    """What is wrong with a value that is not looked into any further; empty when nothing is."""
+    if isinstance(value, str):
+        return _text_fault(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"is {'not a number (NaN)' if math.isnan(value) else 'too large a number'}; write a finite one."
+    if isinstance(value, _NESTING):
+        return f"is nested deeper than {MAX_DEPTH} levels; a workflow is not."
+    if value is not None and not isinstance(value, int | float):
+        return f"is a {type(value).__name__}, which a file cannot hold."
+    return ""
+
+
+def _key_faults(place: str, value: Mapping[Any, Any], repeated: Sequence[str]) -> Iterator[Problem]:
+    for key in repeated:
+        yield Problem(f"{place} has the key {quoted(key)} more than once; keep one of them.")
+    for key in value:
+        if not isinstance(key, str):
+            yield Problem(f"{place} has the key {key!r}; keys are text.")
+        elif fault := _text_fault(key):
+            yield Problem(f"A key in {place} {fault}")
+
+
+def _text_fault(text: str) -> str:
     if len(text) > MAX_STRING:
-        yield Problem(f"{place} is text of {len(text)} characters; at most {MAX_STRING} are taken.")
-    elif not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
-        yield Problem(f"{place} holds half a character (a lone surrogate), which no file can keep.")
+        return f"is text of {len(text)} characters; at most {MAX_STRING} are taken."
+    if not text.isascii() and _SURROGATE.search(text):
+        return "holds half a character (a lone surrogate), which no file can keep."
+    return ""
 
 
 def _whole(digits: str) -> int | float:
@@ -144,10 +158,6 @@ def _not_json(text: str, error: json.JSONDecodeError) -> str:
     if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
         return f"The file ends in the middle ({place}): part of it seems to be missing."
     return f"The file is not JSON: {error.msg} at {place}."
-
-
-def _too_deep(place: str) -> str:
-    return f"{place} is nested deeper than {MAX_DEPTH} levels; a workflow is not."
 
 
 def _json(value: Any) -> str:

@@ -80,7 +80,10 @@ class Files:
     def target(self, path: str) -> Path:
         """Where to write `path`, inside the output folder; the folders above it are made. Raises `FileRefused`."""
         target = self.place(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FileRefused(f"{quoted(path)} cannot be written: {error.strerror}: {target.parent}.") from None
         return target
 
     def fingerprint(self, path: str, kind: str = "input") -> str:

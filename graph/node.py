@@ -65,7 +65,8 @@ class Declaration:
     def links(self) -> list[str]:
         """Papers and pages the docstrings of the node and of its file name."""
         module = inspect.getmodule(self.function)
-        return list(dict.fromkeys(_LINK.findall(f"{self.doc}\n{(module and module.__doc__) or ''}")))
+        found = _LINK.findall(f"{self.doc}\n{(module and module.__doc__) or ''}")
+        return list(dict.fromkeys(link.rstrip(".,;:") for link in found))
 
     @cached_property
     def source_hash(self) -> str:
