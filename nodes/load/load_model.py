@@ -13,6 +13,7 @@ from ...graph.files import FileRefused, Files, Reads
 from ...graph.node import NodeError, node
 from ...graph.progress import QUIET, Progress
 from ..models import hub
+from ..models.identity import identity
 from ..models.inspect import check_file, check_folder, default_config
 from ..types import Model
 
@@ -51,6 +52,7 @@ def load_model(
                 f"config {config!r} is for single files, and {source!r} is a folder with its own; leave it empty."
             )
         layout = check_folder(found)
+        progress.note(models={source: identity(found)})
         return Model(str(found), layout.family, fingerprint=_fingerprint(found))
     if found.suffix != ".safetensors":
         raise NodeError(
@@ -61,6 +63,7 @@ def load_model(
     configured = check_folder(folder, with_weights=False)
     if configured.family != layout.family:
         raise NodeError(f"{found.name} is of {layout.title}, and config {folder} of {configured.title}.")
+    progress.note(models={source: identity(found, folder)})
     return Model(str(found), layout.family, fingerprint=_fingerprint(found, folder), config=str(folder))
 
 
@@ -84,6 +87,7 @@ def _from_hub(source: str, revision: str | None, progress: Progress) -> Model:
     layout = check_folder(folder, with_weights=False)
     progress.step(0, 1, f"fetching {source} from the hub")
     commit = folder.name
+    progress.note(models={source: commit})
     check_folder(hub.fetch(source, commit, layout, progress))
     return Model(source, layout.family, revision=commit, fingerprint=commit)
 
