@@ -80,6 +80,13 @@ class Guidance:
 
 
 @dataclass(frozen=True)
+class Prompts:
+    """Several prompts, one for each picture of a batch."""
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Folder:
     """A folder of files a node wrote, e.g. a trained part of a model."""
 
