@@ -16,6 +16,7 @@ NODES: dict[str, str] = {
     "load_image": "image.load_image",
     "load_mask": "image.load_mask",
     "load_model": "load.load_model",
+    "prompt_list": "prompt.prompt_list",
     "rectangle_mask": "image.rectangle_mask",
     "resize": "image.resize",
     "sampler": "schedule.sampler",
