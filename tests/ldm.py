@@ -53,7 +53,9 @@ def _unet(unet: Any) -> dict[str, Tensor]:
         for old, new in _UNET_ENDS.items():
             if name.startswith(f"{old}."):
                 return name.replace(old, new, 1)
-        block = re.match(r"(down_blocks|up_blocks)\.(\d+)\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.(.*)", name)
+        block = re.match(
+            r"(down_blocks|up_blocks)\.(\d+)\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.(.*)", name
+        )
         if block:
             side, at, kind, inner, rest = block[1], int(block[2]), block[3], int(block[4]), block[5]
             start = f"input_blocks.{1 + at * step}" if side == "down_blocks" else f"output_blocks.{at * step}"

@@ -43,7 +43,7 @@ class Chunks:
 
 def check_skip(encoder: Any, skip: int, first: int) -> None:
     """Raises `NodeError` unless `skip` layers can be skipped from the end, `first` being skipped in any case."""
-    most = encoder.config.num_hidden_layers - first - 1
+    most = encoder.config.num_hidden_layers - first
     if not 0 <= skip <= most:
         raise NodeError(
             f"clip_skip {skip} is out of range: this model's text encoder lets 0 to {most} layers be skipped."

@@ -68,6 +68,8 @@ def check_folder(folder: Path, with_weights: bool = True) -> Layout:
                 weights.find(folder / part.name, part.weights)
             except NodeError as error:
                 problems.append(str(error))
+    if layout and not problems:
+        problems += _unreadable(folder, layout)
     if problems or layout is None:
         raise NodeError("\n".join(problems))
     return layout
@@ -95,6 +97,15 @@ def default_config(kind: str) -> str:
     from diffusers.loaders.single_file_utils import DIFFUSERS_DEFAULT_PIPELINE_PATHS
 
     return str(DIFFUSERS_DEFAULT_PIPELINE_PATHS[kind]["pretrained_model_name_or_path"])
+
+
+def _unreadable(folder: Path, layout: Layout) -> list[str]:
+    """What of the configuration is not as its family writes it."""
+    try:
+        describe_configs(layout, configs(folder))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return [f"{folder} has a configuration whose values are not those of {layout.title} ({error!r})."]
+    return []
 
 
 def _single_file_kind(tensors: dict[str, dict[str, Any]]) -> str:

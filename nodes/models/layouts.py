@@ -132,7 +132,7 @@ def describe_configs(layout: Layout, configs: Configs) -> Description:
     height, width = (sample, sample) if isinstance(sample, int) else sample
     return Description(
         family=layout.family,
-        default=(height * factor, width * factor),
+        default=(int(height) * factor, int(width) * factor),
         multiple=factor,
         latent_channels=int(unet.get("in_channels", 4)),
         factor=factor,

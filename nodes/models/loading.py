@@ -36,7 +36,7 @@ def load(model: Model, part: Part, dtype: torch.dtype) -> nn.Module:
     source = Path(model.source)
     try:
         module = _from_file(source, root(model), part, dtype) if source.is_file() else _from_folder(model, part, dtype)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except Exception as error:  # whatever a stranger's configuration makes the libraries stumble over
         raise NodeError(f"The {part.name} of {model.source} cannot be loaded: {error}") from error
     return module.eval().requires_grad_(False)
 
@@ -115,7 +115,7 @@ def _tokenizer(folder: Path, fingerprint: str) -> Any:
     _hush()
     try:
         return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # as above
         raise NodeError(f"The tokenizer in {folder} cannot be loaded: {error}") from error
 
 

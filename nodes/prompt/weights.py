@@ -34,7 +34,7 @@ def parse(prompt: str) -> list[Span]:
     pieces = [(found[0] or found[1] or found[2], bool(found[1])) for found in _PIECE.findall(prompt)]
     pairs, tails = _pairs(pieces)
     closing = set(pairs.values())
-    spans: list[Span] = []
+    runs: list[tuple[float, list[str]]] = []
     weights = [1.0]
     for at, (text, _) in enumerate(pieces):
         if at in pairs:
@@ -43,8 +43,12 @@ def parse(prompt: str) -> list[Span]:
             weights.pop()
         else:
             weight = max(-STRONGEST, min(STRONGEST, weights[-1]))
-            _append(spans, text.rpartition(":")[0] if at in tails else text, weight)
-    return [part for span in spans for part in _broken(span)]
+            text = text.rpartition(":")[0] if at in tails else text
+            if text and runs and runs[-1][0] == weight:
+                runs[-1][1].append(text)
+            elif text:
+                runs.append((weight, [text]))
+    return [part for weight, texts in runs for part in _broken(Span("".join(texts), weight))]
 
 
 def _pairs(pieces: list[tuple[str, bool]]) -> tuple[dict[int, int], set[int]]:
@@ -84,13 +88,6 @@ def _factor(pieces: list[tuple[str, bool]], start: int, close: int) -> float:
         return 1 / STEP
     number = _number(pieces, start, close)
     return STEP if number is None else number
-
-
-def _append(spans: list[Span], text: str, weight: float) -> None:
-    if spans and spans[-1].weight == weight:
-        spans[-1] = Span(f"{spans[-1].text}{text}", weight)
-    elif text:
-        spans.append(Span(text, weight))
 
 
 def _broken(span: Span) -> list[Span]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -124,11 +125,17 @@ def test_every_problem_is_told_at_once(shelf):
 @pytest.mark.parametrize(
     ("part", "values", "told"),
     [
-        ("model_index.json", {"_class_name": "FluxPipeline"}, "is for FluxPipeline; supported are Stable Diffusion 1 and 2"),
+        (
+            "model_index.json",
+            {"_class_name": "FluxPipeline"},
+            "is for FluxPipeline; supported are Stable Diffusion 1 and 2",
+        ),
         ("model_index.json", {"_class_name": "StableDiffusionXLImg2ImgPipeline"}, "is the refiner"),
         ("model_index.json", {"requires_aesthetics_score": True}, "is the refiner"),
         ("unet/config.json", {"in_channels": 9}, "is an inpainting or editing model: its UNet takes 9 channels"),
         ("unet/config.json", {"addition_embed_type": "text_time"}, "none of Stable Diffusion 1 and 2's"),
+        ("unet/config.json", {"sample_size": "large"}, "values are not those of Stable Diffusion 1 and 2"),
+        ("vae/config.json", {"block_out_channels": 3}, "values are not those of Stable Diffusion 1 and 2"),
         ("vae/config.json", {"_class_name": "AutoencoderTiny"}, "has AutoencoderTiny as its vae"),
     ],
 )
@@ -160,11 +167,11 @@ def test_settings_for_other_kinds_of_source_are_told(shelf, setting, value):
 # ---------------------------------------------------------------- single files
 
 
-def single(files: Files, name: str) -> tuple[Path, object]:
+def single(files: Files, name: str) -> tuple[Path, Any]:
     """A single-file copy of a model, and the stock pipeline it was written from."""
-    from diffusers import DiffusionPipeline
+    from diffusers.pipelines.auto_pipeline import AutoPipelineForText2Image
 
-    pipeline = DiffusionPipeline.from_pretrained(folder(files, name), dtype=torch.float32)
+    pipeline: Any = AutoPipelineForText2Image.from_pretrained(folder(files, name), dtype=torch.float32)
     if name == "small-xl":
         # diffusers tells Stable Diffusion XL by the tenth layer of its second text encoder.
         from transformers import CLIPTextConfig, CLIPTextModelWithProjection

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     hub.snapshot.cache_clear()
     yield tmp_path
@@ -96,7 +97,12 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
     def answer(self, body: bytes, kind: str) -> None:
         self.send_response(200)
-        headers = {"Content-Type": kind, "Content-Length": len(body), "X-Repo-Commit": COMMIT, "ETag": f'"{hash(body)}"'}
+        headers = {
+            "Content-Type": kind,
+            "Content-Length": len(body),
+            "X-Repo-Commit": COMMIT,
+            "ETag": f'"{hash(body)}"',
+        }
         for name, value in headers.items():
             self.send_header(name, str(value))
         self.end_headers()
@@ -108,7 +114,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
 
 def test_only_what_is_needed_is_fetched(tmp_path, tiny_sd):
-    """A client of its own process, for which a small server is the hub; the repository also holds what nobody asked for."""
+    """For a client in its own process a small server is the hub; the repository also holds what nobody asked for."""
     repository = tmp_path / "repository"
     shutil.copytree(tiny_sd, repository)
     (repository / "v1-5-pruned.ckpt").write_bytes(b"pickle")

@@ -1,0 +1,23 @@
+"""What tests of nodes share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from latentloom.graph.files import Files
+from latentloom.nodes.load.load_model import load_model
+from latentloom.nodes.types import Model
+
+
+@pytest.fixture(scope="session", params=["sd", "sdxl"])
+def pair(request: pytest.FixtureRequest, tiny_sd: Path, tiny_sdxl: Path) -> tuple[Model, Any]:
+    """Our model and the stock pipeline of the same folder, for each family."""
+    from diffusers.pipelines.auto_pipeline import AutoPipelineForText2Image
+
+    folder = tiny_sd if request.param == "sd" else tiny_sdxl
+    pipeline = AutoPipelineForText2Image.from_pretrained(folder, dtype=torch.float32)
+    return load_model(folder.name, files=Files({"models": [folder.parent]})), pipeline
