@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ..graph.node import Declaration, Setting
@@ -40,9 +41,9 @@ def markdown(nodes: Iterable[Mapping[str, Any]]) -> str:
     return "\n".join(_section(node) for node in nodes).rstrip()
 
 
-def kind(schema: Mapping[str, Any], definitions: Mapping[str, Any] | None = None) -> str:
+def kind(schema: Mapping[str, Any], definitions: Mapping[str, Any] = MappingProxyType({})) -> str:
     """What a JSON schema accepts, in words: `whole number from 1 to 1000`, `png | jpeg | webp`."""
-    definitions = schema.get("$defs", {}) if definitions is None else definitions
+    definitions = definitions or schema.get("$defs", {})
     if "$ref" in schema:
         return kind(definitions[schema["$ref"].rpartition("/")[2]], definitions)
     if "enum" in schema:

@@ -33,7 +33,7 @@ class Provenance:
         return dict(zip(_KEYS, (self.workflow, _json(self.settings), _json(self.lock)), strict=True))
 
     @classmethod
-    def of(cls, texts: Mapping[str, Any]) -> Provenance | None:
+    def of(cls, texts: Mapping[Any, Any]) -> Provenance | None:
         """What `texts` wrote; `None` where there is no workflow. Damaged settings and locks are left out."""
         workflow, settings, lock = (texts.get(key) for key in _KEYS)
         if not isinstance(workflow, str):

@@ -20,4 +20,5 @@ def enlarge(
 
     Nothing is blurred or made up; an image that is large enough stays as it is.
     """
-    return Image(repeat_pixels(image.pixels, enlarging(*image.pixels.shape[-2:], at_least)))
+    height, width = image.pixels.shape[-2:]
+    return Image(repeat_pixels(image.pixels, enlarging(height, width, at_least)))

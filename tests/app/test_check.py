@@ -111,12 +111,13 @@ def test_a_file_of_two_gigabytes_is_not_read(cli, tmp_path):
     assert result.exit_code == 2 and "16 MB" in result.stderr
 
 
-def test_checking_loads_no_library_of_models(workflow):
+@pytest.mark.parametrize("name", ["twice.json", "sampler_grid"])
+def test_checking_loads_no_library_of_models(workflow, name):
     code = (
         "import sys; sys.argv = ['latentloom', 'check', sys.argv[1]]\n"
         "from latentloom.app.main import main\n"
         "try: main()\n"
         "finally: print({'torch', 'diffusers', 'transformers', 'accelerate'} & set(sys.modules), file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", code, workflow], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code, name], cwd=workflow.parent, capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == "set()\n"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from command_line import Cli, in_folder
 
-Spawn = Callable[..., subprocess.Popen[bytes]]
+Spawn = Callable[..., subprocess.Popen[Any]]
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
 def spawn(tmp_path: Path) -> Spawn:
     """Starts Python code in a process of its own, in an empty folder."""
 
-    def start(code: str, *arguments: str | os.PathLike[str], **options: Any) -> subprocess.Popen[bytes]:
+    def start(code: str, *arguments: str | os.PathLike[str], **options: Any) -> subprocess.Popen[Any]:
         environment = {**os.environ, "COLUMNS": "200", "TERM": "xterm"}
         command = [sys.executable, "-c", code, *map(str, arguments)]
         return subprocess.Popen(command, cwd=tmp_path, env=environment, **options)
