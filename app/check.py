@@ -19,6 +19,7 @@ def check_file(
     catalog = Catalog(NODES, "latentloom.nodes")
     workflow, problems = assignments.assign(opening.read(path), settings, catalog)
     problems += check(workflow, catalog, folders.files(path, inputs, models, Path("out")))
+    problems += folders.problems(inputs, models)
     stopping = [problem for problem in problems if problem.needed]
     warnings = [problem for problem in problems if not problem.needed]
     if as_json:

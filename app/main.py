@@ -6,6 +6,7 @@ Only this file is imported for `--help`; each command imports what it does when 
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -143,6 +144,9 @@ def list_models(models: Models = None, as_json: Json = False) -> None:
 
 def main() -> None:
     """The console script. An error nobody foresaw is a sentence too, unless more was asked for."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # for terminals that have not all letters
     try:
         application()
     except Exception as error:

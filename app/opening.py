@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from itertools import islice
 from pathlib import Path
 
 from ..graph.document import WorkflowError
@@ -13,6 +13,8 @@ from ..nodes.upgrades import UPGRADES
 from .folders import SHIPPED
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
+_COMPARED = 500
+"""Names in a folder a mistyped one is compared with."""
 
 
 def find(name: str) -> Path:
@@ -21,17 +23,16 @@ def find(name: str) -> Path:
     Raises `WorkflowError` with the nearest names there are.
     """
     path = Path(name)
-    if path.is_dir():
-        raise _refused(f"{quoted(name)} is a folder; name a workflow in it.")
-    if path.exists():
-        return path
-    for candidate in (Path(f"{name}.json"), SHIPPED / path.name, SHIPPED / f"{path.name}.json"):
-        if candidate.is_file() and (candidate.parent != SHIPPED or len(path.parts) == 1):
-            return candidate
-    shipped = sorted(file.stem for file in SHIPPED.glob("*.json"))
-    beside = [str(file) for ending in ("*.json", "*.png") for file in path.parent.glob(ending)]
-    hint = did_you_mean(name, [*beside, *shipped]) or f" Workflows that ship: {', '.join(shipped)}."
-    raise _refused(f"There is no file {quoted(name)}.{hint}")
+    try:
+        if path.is_dir():
+            raise _refused(f"{quoted(name)} is a folder; name a workflow in it.")
+        shipped = [SHIPPED / path.name, SHIPPED / f"{path.name}.json"] if len(path.parts) == 1 else []
+        for candidate in (path, Path(f"{name}.json"), *shipped):
+            if candidate.exists():
+                return candidate
+    except OSError as error:
+        raise _refused(f"{quoted(name)} cannot be opened: {error.strerror}.") from None
+    raise _refused(f"There is no file {quoted(name)}.{_hint(path)}")
 
 
 def read(path: Path) -> Workflow:
@@ -44,11 +45,10 @@ def read(path: Path) -> Workflow:
     return Workflow.parse(carried.workflow, UPGRADES)
 
 
-def file_name(path: Path, workflow: Workflow) -> str:
-    """What results of the workflow are named after: its file, or its title if it came in a picture."""
-    if path.suffix.lower() not in _PICTURES:
-        return path.stem
-    return re.sub(r"\W+", "_", workflow.name.lower()).strip("_") or path.stem
+def _hint(path: Path) -> str:
+    names = sorted(file.stem for file in SHIPPED.glob("*.json"))
+    beside = (str(file) for ending in ("*.json", "*.png") for file in path.parent.glob(ending))
+    return did_you_mean(str(path), [*islice(beside, _COMPARED), *names]) or f" Workflows that ship: {', '.join(names)}."
 
 
 def _refused(sentence: str) -> WorkflowError:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..graph import events
+from ..graph.atomic import sweep
 from ..graph.catalog import Catalog
 from ..graph.check import check
 from ..graph.events import Event
@@ -57,13 +60,14 @@ def run_file(request: Request) -> int:
     files = folders.files(path, request.inputs, request.models, request.out)
     goals = request.goals or None
     problems += check(workflow, catalog, files, goals)
-    if request.out.exists() and not request.out.is_dir():
-        problems.append(Problem(f"--out {request.out} is a file; name a folder."))
+    problems += folders.problems(request.inputs, request.models, request.out)
     _take_into_use(request.machine, problems)
     if any(problem.needed for problem in problems):
         raise CheckFailed(problem for problem in problems if problem.needed)
+    if request.out.is_dir():
+        sweep(request.out)
     failures: list[events.Failed] = []
-    with Bars() as bars:
+    with Bars() as bars, redirect_stdout(sys.stderr):  # what libraries print is no part of the report
 
         def tell(event: Event) -> None:
             bars.tell(event)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -24,7 +25,7 @@ def line(text: str = "", style: str | None = None, error: bool = False) -> None:
 
 def document(content: dict[str, Any]) -> None:
     """The one document a program reads from standard output."""
-    print(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=str))
+    print(json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False, default=str))
 
 
 def problems(heading: str, found: Iterable[Problem], style: str = "red") -> None:
@@ -51,3 +52,12 @@ def in_bytes(size: int) -> str:
             break
         number, unit = number / 1000, larger
     return f"{number:.0f} {unit}" if unit == "B" or number >= 100 else f"{number:.1f} {unit}"
+
+
+def _finite(value: Any) -> Any:
+    """`value` with `null` for what JSON has no number for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(part) for key, part in value.items()}
+    return [_finite(part) for part in value] if isinstance(value, list | tuple) else value

@@ -11,10 +11,7 @@ from pydantic import Field
 
 from ...graph.node import NodeError, node
 from ..types import Image
-from .pixels import Colour, enlarging, repeat_pixels, to_pictures, to_tensor
-
-LARGEST_SHEET = 100_000_000
-"""Pixels; a sheet of more is refused rather than drawn until memory is full."""
+from .pixels import Colour, enlarging, refuse_too_many, repeat_pixels, to_pictures, to_tensor
 
 _READABLE = 192
 """Pixels of the shorter side that `scale` 0 enlarges small images to."""
@@ -51,11 +48,7 @@ def image_grid(
 
     step_x, step_y = cell_width + gap, cell_height + label_height + gap
     width, height = columns * step_x + gap, rows * step_y + gap
-    if width * height > LARGEST_SHEET:
-        raise NodeError(
-            f"The sheet would be {width} x {height} pixels; {LARGEST_SHEET // 1_000_000} million are drawn at most. "
-            "Take fewer images or a smaller scale."
-        )
+    refuse_too_many(1, height, width)
     sheet = Pillow.new("RGB", (width, height), background)
     draw = ImageDraw.Draw(sheet)
     ink = _ink(background)
@@ -71,8 +64,6 @@ def image_grid(
 def _enlarged(image: Image, scale: int) -> list[Pillow.Image]:
     height, width = image.pixels.shape[-2:]
     factor = scale or enlarging(height, width, _READABLE)
-    if factor * factor * image.pixels.shape[0] * height * width > LARGEST_SHEET:
-        raise NodeError(f"Images of {width} x {height} pixels are too many or too large to be enlarged by {factor}.")
     return to_pictures(repeat_pixels(image.pixels, factor))
 
 

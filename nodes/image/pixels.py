@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 """What is opened. Pillow's other readers are left out: some start programs, none is needed."""
 
+LARGEST = 100_000_000
+"""Pixels, over a whole batch, that a node makes at most: more is refused, before memory is full."""
+
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, KeyError, IndexError, OverflowError)
 """What Pillow raises for a damaged file, depending on where the damage is."""
 
@@ -87,13 +90,27 @@ def to_pictures(pixels: Tensor) -> list[Pillow.Image]:
     return [Pillow.fromarray(each) for each in values]
 
 
+def refuse_too_many(count: int, height: int, width: int) -> None:
+    """Raises `NodeError` when `count` pictures of `height` by `width` are more than is made at once."""
+    if count * height * width > LARGEST:
+        raise NodeError(
+            f"That would be {f'{count} images' if count > 1 else 'an image'} of {width} x {height} pixels; "
+            f"{LARGEST // 1_000_000} million pixels are made at most."
+        )
+
+
 def enlarging(height: int, width: int, at_least: int) -> int:
     """The whole factor by which a picture is repeated so that its shorter side reaches `at_least` pixels."""
     return max(1, -(-at_least // min(height, width)))
 
 
 def repeat_pixels(pixels: Tensor, factor: int) -> Tensor:
-    """`pixels` (B, C, H, W) with each pixel a square of `factor` by `factor`: (B, C, factor H, factor W)."""
+    """`pixels` (B, C, H, W) with each pixel a square of `factor` by `factor`: (B, C, factor H, factor W).
+
+    Raises `NodeError` when that is too much.
+    """
+    batch, _, height, width = pixels.shape
+    refuse_too_many(batch, factor * height, factor * width)
     return pixels.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3) if factor > 1 else pixels
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ...graph.node import node
 from ..types import Image
-from .pixels import Colour
+from .pixels import Colour, refuse_too_many
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +43,7 @@ def resize(
     width, height = _size(old_width, old_height, width, height)
     if (width, height) == (old_width, old_height):
         return image
+    refuse_too_many(len(image.pixels), height, width)
     if mode == "stretch":
         return Image(_resampled(image.pixels, width, height, filter))
     if mode == "cover":

@@ -146,10 +146,7 @@ def _target(path: str, files: Files) -> Path:
     longest = max(path.split("/"), key=lambda part: len(part.encode()))
     if len(longest.encode()) > _LONGEST:
         raise NodeError(f"The name {longest[:40]}... is too long; {_LONGEST} bytes are taken at most.")
-    try:
-        return files.target(path)
-    except OSError as error:
-        raise NodeError(f"The folder of {files.place(path)} could not be made: {error.strerror or error}.") from None
+    return files.target(path)
 
 
 def _unknown(placeholder: str, known: Mapping[str, object]) -> str:

@@ -36,6 +36,7 @@ def test_what_is_not_there_is_told_with_what_is_near(tmp_path):
         "portait.json": 'Did you mean "portrait.json"',
         "xyz": "Workflows that ship: text_to_image",
         "folder/text_to_image": "There is no file",
+        "x" * 5000: "cannot be opened",
     }.items():
         with pytest.raises(WorkflowError, match=hint):
             opening.find(name)

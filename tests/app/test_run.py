@@ -1,6 +1,8 @@
 """A run from the command line: what it writes, prints and returns."""
 
 import json
+import os
+import time
 
 import pytest
 from PIL import Image as Pillow
@@ -140,3 +142,33 @@ def test_an_output_folder_that_is_a_file_gives_a_sentence(cli, workflow, tmp_pat
     (tmp_path / "out").write_text("")
     result = cli("run", workflow)
     assert result.exit_code == 2 and "--out out is a file" in result.stderr
+
+
+def test_what_libraries_print_is_no_part_of_the_report(cli, workflow, monkeypatch):
+    plain = resize._size
+
+    def chatty(*sizes):
+        print("chatter")
+        return plain(*sizes)
+
+    monkeypatch.setattr(resize, "_size", chatty)
+    result = cli("run", workflow, "--json")
+    assert json.loads(result.stdout)["ok"] and "chatter" in result.stderr
+
+
+def test_the_report_is_json_whatever_was_noted():
+    import math
+
+    from latentloom.app.show import _finite
+
+    assert _finite({"loss": [math.nan, 1.0, (math.inf,)], "text": "x"}) == {"loss": [None, 1.0, [None]], "text": "x"}
+
+
+def test_what_a_killed_run_left_is_swept_away(cli, workflow, tmp_path):
+    (tmp_path / "out").mkdir()
+    for name, age in (("old", 7200), ("young", 0)):
+        part = tmp_path / f"out/.{name}.part"
+        part.write_text("half")
+        os.utime(part, (time.time() - age,) * 2)
+    assert cli("run", workflow).exit_code == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".young.part", "Twice_0001.png"}

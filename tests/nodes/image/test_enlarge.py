@@ -1,7 +1,9 @@
 """Pixels are repeated, never blurred."""
 
+import pytest
 import torch
 
+from latentloom.graph.node import NodeError
 from latentloom.nodes.image.enlarge import enlarge
 from latentloom.nodes.types import Image
 
@@ -16,3 +18,8 @@ def test_each_pixel_becomes_a_square():
 def test_a_large_image_stays_as_it_is():
     pixels = torch.rand(1, 3, 8, 9)
     assert torch.equal(enlarge(Image(pixels), at_least=8).pixels, pixels)
+
+
+def test_too_large_a_result_is_refused_before_it_is_made():
+    with pytest.raises(NodeError, match="2048000 x 4096 pixels"):
+        enlarge(Image(torch.zeros(1, 3, 2, 1000)), at_least=4096)

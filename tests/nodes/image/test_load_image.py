@@ -65,6 +65,20 @@ def test_a_palette_with_a_transparent_entry_shows_the_background(tmp_path):
     assert opened(tmp_path, "a.png", background="lime")[0, :, 0].T.tolist() == [[0, 1, 0], [0, 0, 1]]
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F"])
+def test_every_kind_of_picture_is_opened(tmp_path, mode):
+    grey = Pillow.new("L", (3, 2), 255)
+    picture = Pillow.fromarray(np.full((2, 3), 65535, dtype=np.uint16)) if mode == "I;16" else grey.convert(mode)
+    if mode == "I":
+        picture = picture.point(lambda value: value * 257)
+    elif mode == "F":
+        picture = picture.point(lambda value: value * (1 / 255) + 0)
+    ending = {"CMYK": "jpg", "YCbCr": "jpg", "F": "tiff", "I": "tiff"}.get(mode, "png")
+    picture.save(tmp_path / f"a.{ending}")
+    pixels = opened(tmp_path, f"a.{ending}")
+    assert pixels.shape == (1, 3, 2, 3) and pixels.min() > 0.99
+
+
 def test_sixteen_bits_are_scaled_not_clipped(tmp_path):
     Pillow.fromarray(np.array([[0, 32896, 65535]], dtype=np.uint16)).save(tmp_path / "a.png")
     assert opened(tmp_path, "a.png")[0, 1, 0].tolist() == pytest.approx([0, 128 / 255, 1])

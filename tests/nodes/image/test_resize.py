@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
-from latentloom.graph.node import declaration
+from latentloom.graph.node import NodeError, declaration
 from latentloom.nodes.image.resize import resize
 from latentloom.nodes.types import Image
 
@@ -58,3 +58,8 @@ def test_contain_fills_the_rest_with_the_background():
 def test_a_wrong_colour_gives_a_sentence():
     with pytest.raises(ValueError, match="'whyte' is not a colour"):
         declaration(resize).settings["background"].validate("whyte")
+
+
+def test_too_large_a_result_is_refused_before_it_is_made(image):
+    with pytest.raises(NodeError, match="2 images of 16384 x 16384 pixels"):
+        resize(image, 16384, 16384)

@@ -148,7 +148,7 @@ def test_many_at_once_never_meet(tmp_path):
 
 def test_a_folder_that_cannot_be_written_gives_a_sentence(tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(NodeError, match="could not be"):
+    with pytest.raises(FileRefused, match="cannot be written"):
         saved(tmp_path, name="file/a")
 
 
