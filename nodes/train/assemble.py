@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, SchedulerMixin, StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import load_file, save
+from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from ...graph.atomic import write
@@ -56,3 +58,22 @@ def load_pipeline(folder: Path) -> StableDiffusionPipeline:
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def sample_pictures(
+    folder: Path, prompts: Sequence[str], steps: int = 25, guidance: float = 3.0, seed: int = 0, batch: int = 50
+) -> Tensor:
+    """Pictures (n, 3, h, w) in [0, 1] that the stock pipeline of `folder` draws for `prompts`."""
+    pipeline = load_pipeline(folder)
+    generator = torch.Generator().manual_seed(seed)
+    pictures = [
+        pipeline(
+            list(prompts[at : at + batch]),
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            generator=generator,
+            output_type="pt",
+        ).images
+        for at in range(0, len(prompts), batch)
+    ]
+    return torch.cat(pictures)

@@ -72,19 +72,22 @@ def descend(
     average = {name: value.detach().clone() for name, value in weights.items()}
     optimizer = torch.optim.AdamW(weights.values(), lr=how.rate, betas=(0.9, 0.99), weight_decay=how.weight_decay)
     losses: list[tuple[int, float]] = []
+    recent: list[float] = []
     step = 0
     if saved := load_checkpoint(folder):
         tensors, state = saved
         step, losses = state["step"], [(at, loss) for at, loss in state["losses"]]
+        recent = state.get("recent", [])
         _restore(tensors, weights, average, optimizer)
 
     def save() -> None:
         save_checkpoint(
-            folder, _pack(weights, average, optimizer), {"step": step, "losses": losses, "descent": asdict(how)}
+            folder,
+            _pack(weights, average, optimizer),
+            {"step": step, "losses": losses, "recent": recent, "descent": asdict(how)},
         )
 
     every = max(1, how.steps // 100)
-    recent: list[float] = []
     saved_at = time.monotonic()
     model.train()
     last = how.steps if stop_after is None else min(how.steps, stop_after)

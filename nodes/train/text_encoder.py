@@ -4,7 +4,7 @@ Trained through the denoiser alone a small text encoder never learned which thin
 noise levels where the loss hardly depends on the caption. So it is trained first, on what the caption means. CLIP's
 attention is causal and its padding follows the text, hence every padding position has read the whole caption, and each
 has room for an answer: position p answers for the layout's slot p mod 7. A denoiser that looks there by cross-attention
-finds at each place a token that says what stands there. The linear heads that read the answers are thrown away.
+finds at each place a token that says what stands there.
 """
 
 from __future__ import annotations
@@ -27,8 +27,18 @@ from .tokenizer import LENGTH, new_tokenizer
 SLOTS = (*PLACES, "first", "second")
 """Where a caption can put a thing: at a place, or, saying no place, merely first or second."""
 
-ANSWERS = {"shape": SHAPES, "colour": tuple(COLOURS), "size": tuple(SIZES), "background": tuple(BACKGROUNDS)}
-"""What each head answers; answer 0 is "none, or not said"."""
+ANSWERS = {
+    "slot": SLOTS,
+    "shape": SHAPES,
+    "colour": tuple(COLOURS),
+    "size": tuple(SIZES),
+    "background": tuple(BACKGROUNDS),
+}
+"""What a position answers. Answer 0 is "none, or not said"; before the end of the text no position is a slot."""
+
+HEIGHT = 3.0
+"""An answer is spelt in coordinates of the hidden state: the right one stands this high, the others are 0. Answers that
+a trained head merely could decode were too faint for the denoiser's attention: it found what, but never where."""
 
 UNASKED = -100
 
@@ -64,7 +74,7 @@ def layout(request: Request) -> dict[str, Wanted]:
 
 
 class Lesson(NamedTuple):
-    """Token ids (n, 77) and, for each head, the right answer at each position (n, 77), UNASKED where there is none."""
+    """Token ids (n, 77) and, for each kind, the right answer at each position (n, 77), UNASKED where there is none."""
 
     ids: Tensor
     answers: dict[str, Tensor]
@@ -74,12 +84,14 @@ def lesson(tokenizer: CLIPTokenizer, captions: Sequence[tuple[str, Request]]) ->
     """Tokenize captions and write down what each position should know."""
     texts = [text for text, _ in captions]
     ids = tokenizer(texts, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt").input_ids
-    answers = {head: torch.full(ids.shape, UNASKED) for head in ANSWERS}
+    answers = {kind: torch.full(ids.shape, UNASKED) for kind in ANSWERS}
     nouns = {tokenizer.convert_tokens_to_ids(shape + "</w>") for shape in SHAPES}
     for row, (_, request) in enumerate(captions):
         filled = layout(request)
         tokens = ids[row].tolist()
         end = tokens.index(tokenizer.eos_token_id)
+        answers["slot"][row] = torch.arange(LENGTH) % len(SLOTS) + 1
+        answers["slot"][row, :end] = 0
         for slot, name in enumerate(SLOTS):
             thing = filled.get(name)
             for head in ("shape", "colour", "size"):
@@ -111,37 +123,40 @@ def captions_at(count: int, seed: int, step: int) -> list[tuple[str, Request]]:
 
 
 class Reader(nn.Module):
-    """A text encoder with a linear head for each kind of answer."""
+    """A text encoder, and its answers as its hidden states spell them."""
 
     def __init__(self, encoder: CLIPTextModel) -> None:
         super().__init__()
         self.encoder = encoder
-        width = encoder.config.hidden_size
-        self.heads = nn.ModuleDict({head: nn.Linear(width, 1 + len(words)) for head, words in ANSWERS.items()})
+        self.widths = [1 + len(words) for words in ANSWERS.values()]
+        if encoder.config.hidden_size < sum(self.widths):
+            raise ValueError(
+                f"A text encoder {encoder.config.hidden_size} wide cannot spell its answers: it takes at least "
+                f"{sum(self.widths)} coordinates."
+            )
 
     def forward(self, ids: Tensor) -> dict[str, Tensor]:
-        """Scores (n, 77, answers) of each head for token ids (n, 77)."""
+        """The coordinates (n, 77, answers) of each kind of answer for token ids (n, 77)."""
         hidden = self.encoder(ids).last_hidden_state
-        return {head: layer(hidden) for head, layer in self.heads.items()}
+        return dict(zip(ANSWERS, hidden[..., : sum(self.widths)].split(self.widths, -1), strict=True))
 
     def loss(self, given: Lesson) -> Tensor:
-        """Mean cross-entropy; "none, or not said" weighs less, because most slots of a layout are empty."""
+        """Mean square error of the spelling; "none, or not said" weighs less, because most slots are empty."""
         total = torch.zeros(())
-        for head, scores in self(given.ids).items():
-            answers = given.answers[head]
-            each = functional.cross_entropy(scores.transpose(1, 2), answers, ignore_index=UNASKED, reduction="none")
-            said = answers > 0
-            weight = (answers == 0) * 0.3 + said * 1.0
-            total = total + (each * weight).sum() / weight.sum()
+        for kind, spelt in self(given.ids).items():
+            answers = given.answers[kind]
+            right = HEIGHT * functional.one_hot(answers.clamp(min=0), spelt.shape[-1])
+            weight = (answers == 0) * 0.3 + (answers > 0) * 1.0
+            total = total + ((spelt - right).square().sum(-1) * weight).sum() / weight.sum()
         return total
 
     @torch.no_grad()
     def accuracy(self, given: Lesson) -> dict[str, float]:
-        """Share of right answers of each head, over the positions where something is said."""
+        """Share of right answers of each kind, over the positions where something is said."""
         right = {}
-        for head, scores in self(given.ids).items():
-            said = given.answers[head] > 0
-            right[head] = (scores.argmax(-1) == given.answers[head])[said].float().mean().item()
+        for kind, spelt in self(given.ids).items():
+            said = given.answers[kind] > 0
+            right[kind] = (spelt.argmax(-1) == given.answers[kind])[said].float().mean().item()
         return right
 
 

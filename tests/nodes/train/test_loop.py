@@ -47,6 +47,15 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
     assert all(torch.equal(again.weights[name], value) for name, value in first.weights.items())
 
 
+def test_the_curve_of_a_killed_run_is_whole(tmp_path):
+    how = Descent(steps=300, rate=0.01)
+    whole, _ = fit(tmp_path / "whole", how=how)
+    fit(tmp_path / "killed", stop_after=100, how=how)
+    resumed, _ = fit(tmp_path / "killed", how=how)
+    assert len(whole.losses) == 100
+    assert resumed.losses == whole.losses
+
+
 def test_it_learns_and_reports(tmp_path):
     told = []
     trained, _ = fit(tmp_path, how=Descent(steps=200, rate=0.02, warmup=5), report=lambda *news: told.append(news))

@@ -1,8 +1,10 @@
+import pytest
 import torch
 
 from latentloom.nodes.shapes.caption import parse
 from latentloom.nodes.train.text_encoder import (
     ANSWERS,
+    HEIGHT,
     SLOTS,
     UNASKED,
     Reader,
@@ -29,6 +31,7 @@ def test_padding_answers_for_the_slot_of_its_position():
     end = given.ids[0].tolist().index(new_tokenizer().eos_token_id)
     for position in range(end, 77):
         slot = SLOTS[position % len(SLOTS)]
+        assert SLOTS[given.answers["slot"][0, position] - 1] == slot
         shape, colour = given.answers["shape"][0, position].item(), given.answers["colour"][0, position].item()
         if slot == "bottom":
             assert (ANSWERS["shape"][shape - 1], ANSWERS["colour"][colour - 1]) == ("circle", "red")
@@ -40,12 +43,13 @@ def test_padding_answers_for_the_slot_of_its_position():
     noun = given.ids[0].tolist().index(new_tokenizer().convert_tokens_to_ids("bar</w>"))
     assert ANSWERS["colour"][given.answers["colour"][0, noun] - 1] == "blue"
     assert (given.answers["background"][0, :end] == UNASKED).all()
+    assert (given.answers["slot"][0, :end] == 0).all()
 
 
 def test_padding_reads_the_caption_before_it():
     tokenizer = new_tokenizer()
     torch.manual_seed(0)
-    encoder = new_text_encoder(tokenizer, width=16, layers=1, heads=2).eval()
+    encoder = new_text_encoder(tokenizer, width=48, layers=1, heads=2).eval()
     texts = ["a red circle above a blue bar", "a red circle below a blue bar"]
     ids = tokenizer(texts, padding="max_length", return_tensors="pt").input_ids
     with torch.no_grad():
@@ -55,12 +59,17 @@ def test_padding_reads_the_caption_before_it():
 
 
 def test_a_short_run_learns_and_resumes(tmp_path):
-    tiny = {"steps": 6, "batch": 4, "width": 16, "layers": 1, "heads": 2}
+    tiny = {"steps": 6, "batch": 4, "width": 48, "layers": 1, "heads": 2}
     _, whole = fit_text_encoder(tmp_path / "whole", **tiny)
     fit_text_encoder(tmp_path / "killed", **tiny, stop_after=3)
     reader, resumed = fit_text_encoder(tmp_path / "killed", **tiny)
     assert all(torch.equal(resumed.weights[name], value) for name, value in whole.weights.items())
     assert set(reader.accuracy(lesson(new_tokenizer(), captions_at(8, 1, 0)))) == set(ANSWERS)
+
+
+def test_a_text_encoder_too_narrow_to_spell_is_refused():
+    with pytest.raises(ValueError, match="at least 36"):
+        Reader(new_text_encoder(new_tokenizer(), width=32, layers=1, heads=2))
 
 
 def test_the_loss_of_a_perfect_reader_is_small():
@@ -70,10 +79,10 @@ def test_the_loss_of_a_perfect_reader_is_small():
     class Perfect(Reader):
         def forward(self, ids):
             return {
-                head: 50 * torch.nn.functional.one_hot(answers.clamp(min=0), 1 + len(ANSWERS[head])).float()
-                for head, answers in given.answers.items()
+                kind: HEIGHT * torch.nn.functional.one_hot(answers.clamp(min=0), 1 + len(ANSWERS[kind])).float()
+                for kind, answers in given.answers.items()
             }
 
-    perfect = Perfect(new_text_encoder(tokenizer, width=16, layers=1, heads=2))
+    perfect = Perfect(new_text_encoder(tokenizer, width=48, layers=1, heads=2))
     assert perfect.loss(given) < 1e-3
     assert set(perfect.accuracy(given).values()) == {1.0}

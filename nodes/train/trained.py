@@ -1,0 +1,45 @@
+"""What the training nodes give: a folder to go on from, the curve of the loss, and pictures of what was learnt."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ...graph.progress import Progress
+from ..types import Figure, Folder, Image, Series
+
+
+class Part(NamedTuple):
+    """A trained part of a model."""
+
+    folder: Folder
+    losses: Figure
+    samples: Image
+
+
+def telling(progress: Progress, label: str):
+    """A report to `progress`: each step is told, with its loss, and is a place to stop at."""
+
+    def report(step: int, steps: int, loss: float) -> None:
+        progress.step(step, steps, f"{label}: loss {loss:.4f}")
+
+    return report
+
+
+def as_folder(path: Path) -> Folder:
+    """`path` as what a wire carries; its fingerprint is that of the weights below it."""
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*.safetensors")):
+        digest.update(f"{file.relative_to(path)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return Folder(str(path), digest.hexdigest()[:32])
+
+
+def curve(title: str, **losses: Sequence[tuple[int, float]]) -> Figure:
+    """Losses over steps, one series a phase."""
+    series = tuple(
+        Series(name, tuple(float(step) for step, _ in points), tuple(loss for _, loss in points))
+        for name, points in losses.items()
+    )
+    return Figure(title, "step", "loss", series)
