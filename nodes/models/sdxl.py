@@ -4,6 +4,7 @@ second's pooled embedding, and the picture's size told to the UNet."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -48,7 +49,7 @@ def empty(parts: Parts, progress: Progress = QUIET) -> Conditioning:
         CLIPTextConfig(**read_json(folder / name / "config.json")) for name in ("text_encoder", "text_encoder_2")
     )
     tokens = torch.zeros(1, first.max_position_embeddings, first.hidden_size + second.hidden_size)
-    return Conditioning(tokens, torch.zeros(1, second.projection_dim))
+    return Conditioning(tokens, torch.zeros(1, cast(int, second.projection_dim)))
 
 
 def predictor(parts: Parts, latent_shape: Sequence[int], guidance_scale: float | None = None) -> Predict:
