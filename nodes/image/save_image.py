@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from PIL import Image as Pillow
 from PIL.PngImagePlugin import PngInfo
@@ -83,26 +83,30 @@ def save_image(
         "time": f"{now:%H%M%S}",
         **{key: str(value) for key, value in provenance.settings.items()},
     }
-    written = []
+    written: list[str] = []
     for index, picture in enumerate(to_pictures(image.pixels)):
         progress.stop_if_cancelled()
         data = _encoded(picture, format, quality, provenance)
         candidates = _candidates(name, {**values, "index": str(index)})
-        written.append(str(_write_first_free(data, candidates, f".{format}", files)))
-    progress.note(files=written)
+        written = [*written, str(_write_first_free(data, candidates, f".{format}", files))]
+        progress.note(files=written)
 
 
 def _encoded(picture: Pillow.Image, format: str, quality: int, provenance: Provenance) -> bytes:  # noqa: A002
+    info = PngInfo()
+    for key, text in provenance.texts().items():
+        info.add_itxt(key, text)
+    choices: dict[str, dict[str, Any]] = {
+        "png": {"pnginfo": info},
+        "jpeg": {"quality": quality, "subsampling": 0},
+        "webp": {"quality": quality, "lossless": quality == 100},
+    }
     buffer = io.BytesIO()
-    if format == "png":
-        info = PngInfo()
-        for key, text in provenance.texts().items():
-            info.add_itxt(key, text)
-        picture.save(buffer, "PNG", pnginfo=info)
-    elif format == "jpeg":
-        picture.save(buffer, "JPEG", quality=quality, subsampling=0)
-    else:
-        picture.save(buffer, "WEBP", quality=quality, lossless=quality == 100)
+    try:
+        picture.save(buffer, format, **choices[format])
+    except (ValueError, OSError) as error:  # each format has a largest size of its own
+        width, height = picture.size
+        raise NodeError(f"An image of {width} x {height} pixels cannot be saved as {format}: {error}.") from None
     return buffer.getvalue()
 
 

@@ -158,6 +158,12 @@ def test_values_that_are_no_numbers_give_a_sentence_and_no_file(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_an_image_too_large_for_its_format_gives_a_sentence(tmp_path):
+    with pytest.raises(NodeError, match="20000 x 1 pixels cannot be saved as webp"):
+        saved(tmp_path, Image(torch.zeros(1, 3, 1, 20_000)), format="webp")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_cancelled_run_writes_no_more(tmp_path):
     cancel = threading.Event()
     cancel.set()
