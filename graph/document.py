@@ -106,7 +106,8 @@ def faults(document: Any, repeated: Mapping[int, list[str]] | None = None) -> It
 
 def where(place: Sequence[str | int]) -> str:
     """`nodes.sample.settings.text`, as a person reads a place in the file; it begins with the file itself, unnamed."""
-    return ".".join(quoted(str(part))[1:-1] for part in place[1:]) or "The file"
+    shown = [quoted(str(part))[1:-1] for part in place[1:10]]
+    return ".".join(shown if len(place) <= 10 else [*shown, "…"]) or "The file"
 
 
 def kind(value: Any) -> str:
@@ -157,7 +158,7 @@ def _not_json(text: str, error: json.JSONDecodeError) -> str:
     place = f"line {error.lineno}, column {error.colno}"
     if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
         return f"The file ends in the middle ({place}): part of it seems to be missing."
-    return f"The file is not JSON: {error.msg} at {place}."
+    return f"The file is not JSON: {error.msg.removesuffix(' at')} at {place}."
 
 
 def _json(value: Any) -> str:

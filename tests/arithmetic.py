@@ -80,7 +80,7 @@ def join(first: Text, second: Text | None = None, separator: str = " ") -> Text:
 
 
 @node
-def count(number: Number, steps: int = 3, progress: Progress = QUIET) -> Number:
+def count(number: Number, steps: Annotated[int, Field(ge=0, le=1000)] = 3, progress: Progress = QUIET) -> Number:
     """Counts slowly, step by step."""
     for step in range(steps):
         progress.step(step, steps, f"step {step}", lambda: f"preview of {number.value}")

@@ -180,7 +180,7 @@ def test_files_stay_within_the_bound_and_the_least_recently_used_goes_first(tmp_
     for age, key in enumerate("abc"):
         store.put(key, Result({"x": bytes(1000)}))
         newest = max(tmp_path.iterdir(), key=lambda path: path.stat().st_mtime_ns)
-        os.utime(newest, (1000 + age,) * 2)
+        os.utime(newest, (0, 1000 + age))
     assert store.get("a")
     store.put("d", Result({"x": bytes(1000)}))
     assert [key for key in "abcd" if store.get(key)] == ["a", "c", "d"]
@@ -194,7 +194,7 @@ def test_what_killed_writers_left_is_swept(tmp_path):
     for age in (0, 10**6):
         part = tmp_path / f".x{age}{PART}"
         part.touch()
-        os.utime(part, (part.stat().st_mtime - age,) * 2)
+        os.utime(part, (0, part.stat().st_mtime - age))
     DiskStore(tmp_path, Codec(), 10_000)
     assert [path.name for path in tmp_path.iterdir()] == [f".x0{PART}"]
 

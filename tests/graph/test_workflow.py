@@ -171,6 +171,7 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path):
         ('{"format": 1,\n "nodes" 3}', "The file is not JSON: Expecting ':' delimiter at line 2, column 10."),
         ('{"format": 1,\n "no', "The file ends in the middle (line 2, column 2): part of it seems to be missing."),
         ('{"format": 1,', "The file ends in the middle (line 1, column 14): part of it seems to be missing."),
+        ('{"name": "a\tb"}', "The file is not JSON: Invalid control character at line 1, column 12."),
         ('{"format": 1} {', "The file is not JSON: Extra data at line 1, column 15."),
         (b'{"format": 1,\n"\xff": 2}', "The file is not UTF-8 text: byte 0xff in line 2."),
         ("\ud800", "The text holds half a character (a lone surrogate)."),
@@ -190,7 +191,7 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path):
         ('{"format": 1, "format": 1}', 'The file has the key "format" more than once; keep one of them.'),
         (
             '{"format": 1, "x": ' + "[" * 100 + "]" * 100 + "}",
-            "x" + ".0" * 63 + " is nested deeper than 64 levels; a workflow is not.",
+            "x" + ".0" * 8 + ".… is nested deeper than 64 levels; a workflow is not.",
         ),
         ("[" * 100_000, "The file is nested deeper than 64 levels; a workflow is not."),
         ("{}", 'The file has no format number; a workflow of today begins {"format": 1, …}.'),

@@ -60,7 +60,7 @@ def test_any_nest_of_plain_values_comes_back(value):
     "recipe",
     [
         Model("/models/shapes", "sd", None, "abc"),
-        Schedule(25, "karras", (999, 500, 1)),
+        Schedule(25, "trailing", "karras", (999, 500, 1)),
         Sampler("euler", (("eta", 0.1), ("order", 2))),
         Table(("prompt", "score"), (("a red circle", 0.1 + 0.2), (None, math.inf))),
         Figure("loss", "step", "loss", (Series("train", (1.0, 2.0), (0.5, 0.25)),)),
