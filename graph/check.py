@@ -79,6 +79,8 @@ def bind(
         if goal not in graph:
             hint = hints.did_you_mean(goal, workflow.nodes)
             problems.append(Problem(f"There is no node {quoted(goal)} to run.{hint}"))
+    if not wanted:
+        problems.append(Problem("There is nothing to run: the workflow has no nodes, or no goal was named."))
     order = _order(graph, wanted)
     needed = {None, *order}
     return Checked(nodes, wanted, order, tuple(replace(p, needed=p.node in needed) for p in problems))
@@ -126,6 +128,6 @@ def _default_goals(graph: nx.DiGraph, declared: Mapping[str, Declaration]) -> li
 def _order(graph: nx.DiGraph, goals: Iterable[str]) -> tuple[str, ...]:
     """What the goals need, each after what it needs itself, and the first goal before what only the second needs: so
     results come early and few lie waiting."""
-    backwards = graph.reverse()
+    backwards = nx.DiGraph((target, source) for source, target in graph.edges)
     backwards.add_edges_from((_ROOT, goal) for goal in goals if goal in graph)
     return tuple(nx.dfs_postorder_nodes(backwards, _ROOT))[:-1] if _ROOT in backwards else ()

@@ -7,6 +7,7 @@ is checked again after links are followed.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -89,11 +90,14 @@ class Files:
     def fingerprint(self, path: str, kind: str = "input") -> str:
         """Changes when what `path` names changes: sizes and times of its files. Raises `FileRefused`."""
         found = self.find(path, kind)
-        files = sorted(p for p in found.rglob("*") if p.is_file()) if found.is_dir() else [found]
         digest = hashlib.sha256()
-        for file in files:
-            status = file.stat()
-            digest.update(f"{file.relative_to(found)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        try:
+            for file in sorted(p for p in found.rglob("*") if p.is_file()) if found.is_dir() else [found]:
+                status = file.stat()
+                named = os.fsencode(file.relative_to(found))
+                digest.update(b"%s\0%d\0%d\n" % (named, status.st_size, status.st_mtime_ns))
+        except OSError as error:
+            raise FileRefused(f"{quoted(path)} cannot be read: {error.strerror}.") from None
         return digest.hexdigest()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from .check import Bound
-from .files import FileMissing, Files
+from .files import FileRefused, Files
 from .settings import read_paths
 
 _ONCE = "once "
@@ -34,8 +34,8 @@ def keys(order: Iterable[str], nodes: Mapping[str, Bound], files: Files | None, 
             for marker, path in read_paths(setting, node.settings[name]):
                 try:
                     read.append((name, path, fingerprint(path, marker.kind)))
-                except FileMissing:
-                    read.append((name, path, ""))  # no file of ours (a hub id); the node gives its version
+                except FileRefused:
+                    read.append((name, path, ""))  # no file of ours (a hub id), or gone since: the node says what it is
         inputs = {
             port: [(found[source], output) for source, output in sources] for port, sources in node.sources.items()
         }

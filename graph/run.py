@@ -8,6 +8,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from time import perf_counter
 from typing import Any, Literal
 
@@ -109,8 +110,8 @@ class _Run:
     def __call__(self) -> RunResult:
         begun = perf_counter()
         warnings = tuple(problem for problem in self.checked.problems if not problem.needed)
-        self.tell(events.RunStarted(self.order, warnings))
         try:
+            self.tell(events.RunStarted(self.order, warnings))
             self._go()
         except KeyboardInterrupt:
             self.cancel.set()
@@ -184,6 +185,7 @@ class _Run:
         begun = perf_counter()
         try:
             outputs = _outputs(node, node.declaration.function(**self._arguments(node, notes)))
+            result = Result(outputs, notes, self._models(node, notes))
         except Cancelled:
             self.cancel.set()
             self._end(id_, Outcome("cancelled", perf_counter() - begun, notes=notes), events.Cancelled(id_))
@@ -195,7 +197,6 @@ class _Run:
             self.failed[id_] = id_
             self._end(id_, Outcome("failed", seconds, sentence, notes), events.Failed(id_, sentence, seconds, trace))
         else:
-            result = Result(outputs, notes, self._models(node, notes))
             self.results[self.keys[id_]] = result
             if self.store is not None and lasting(self.keys[id_]):
                 self.store.put(self.keys[id_], result)
@@ -236,9 +237,13 @@ class _Run:
 
     def _provenance(self, node: Bound) -> Provenance:
         lock = {**versions(), "models": self._models(node, {})}
-        settings = {f"{id_}.{name}": value for id_ in self.order for name, value in plain(self.nodes[id_]).items()}
         text = document.dump({**self.workflow.document, "lock": lock})
-        return Provenance(text, settings, lock, _file_name(self.workflow.name), node.id)
+        return Provenance(text, self._settings, lock, _file_name(self.workflow.name), node.id)
+
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        """Every setting in force, by `node.setting`."""
+        return {f"{id_}.{name}": value for id_ in self.order for name, value in plain(self.nodes[id_]).items()}
 
     def _end(self, id_: str, outcome: Outcome, event: events.Event) -> None:
         self.outcomes[id_] = outcome

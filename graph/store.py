@@ -124,7 +124,7 @@ class DiskStore:
     def put(self, key: str, result: Result) -> None:
         try:
             content = self._codec.encode((dict(result.outputs), dict(result.notes), dict(result.models)))
-        except TypeError:
+        except Exception:  # as for reading: it costs the next run some time, and nothing else
             return
         if len(content) > self.max_bytes:
             return

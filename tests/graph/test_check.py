@@ -301,3 +301,8 @@ def test_thousands_of_mistakes_are_told_in_seconds(wrong):
     begun = perf_counter()
     assert len(check(workflow(nodes, *wires), CATALOG)) >= 1000
     assert perf_counter() - begun < 10
+
+
+def test_nothing_to_run_is_told():
+    for found in (check(workflow({}), CATALOG), check(workflow({"a": "number"}), CATALOG, goals=[])):
+        assert str(only(found)).startswith("There is nothing to run")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from time import perf_counter
+from time import process_time
 
 import pytest
 from arithmetic import CATALOG, Even, Number, Text, workflow
@@ -267,12 +267,11 @@ def test_a_finished_graph_of_500_nodes_is_reused_within_100_ms():
     run(large, CATALOG, store=store)
     seconds = []
     for _ in range(5):
-        begun = perf_counter()
+        begun = process_time()
         result = run(large, CATALOG, store=store)
-        seconds.append(perf_counter() - begun)
+        seconds.append(process_time() - begun)
         assert set(statuses(result).values()) == {"reused"}
-    # About 30 ms on an idle core; the best of five tells the cost also on a busy one.
-    assert min(seconds) < 0.1
+    assert min(seconds) < 0.1  # about 0.03; processor time and the best of five tell it also on a busy machine
 
 
 def test_values_are_dropped_once_nothing_needs_them():
@@ -375,6 +374,18 @@ def test_a_failure_is_not_kept():
 
 
 @node
+def confused(progress: Progress) -> Number:
+    """Notes what nobody can read."""
+    progress.note(models=7)
+    return Number(1)
+
+
+def test_a_node_whose_notes_make_no_sense_fails_alone():
+    result = run(workflow({"a": "confused", "b": "number"}), Catalog.of(confused, CATALOG["number"].function))
+    assert statuses(result) == {"a": "failed", "b": "done"}
+
+
+@node
 def liar() -> Number:
     """Returns something else than it says."""
     return "seven"  # type: ignore[return-value]
@@ -431,7 +442,7 @@ def test_cancelling_stops_at_the_next_node_or_step(at, steps, expected):
     assert isinstance(heard[-1], events.RunFinished)
 
 
-@pytest.mark.parametrize("at", [events.Started, events.Progressed, events.Finished])
+@pytest.mark.parametrize("at", [events.RunStarted, events.Started, events.Progressed, events.Finished])
 def test_ctrl_c_cancels_the_run_wherever_it_comes(at):
     tell, heard, cancel = cancelling(at, KeyboardInterrupt())
     result = run(COUNTING, CATALOG, goals=["c"], tell=tell, cancel=cancel)

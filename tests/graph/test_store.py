@@ -35,8 +35,6 @@ class Codec:
     """For what tests keep. Real codecs are no pickles."""
 
     def encode(self, value):
-        if isinstance(value[0].get("x"), Path):
-            raise TypeError
         return pickle.dumps(value)
 
     def decode(self, data):
@@ -169,9 +167,14 @@ def test_an_entry_the_codec_no_longer_reads_is_dropped(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_the_codec_does_not_know_is_not_kept(tmp_path):
-    store = DiskStore(tmp_path, Codec(), 10_000)
-    store.put("key", Result({"x": Path()}))
+@pytest.mark.parametrize("error", [TypeError, MemoryError])
+def test_what_cannot_be_encoded_is_not_kept(tmp_path, error):
+    class Refusing(Codec):
+        def encode(self, value):
+            raise error
+
+    store = DiskStore(tmp_path, Refusing(), 10_000)
+    store.put("key", Result({"x": 1}))
     assert store.get("key") is None
 
 
