@@ -25,24 +25,27 @@ FACTOR = 4
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
 
-def build_sd(folder: Path, **scheduler: Any) -> Path:
-    """A Stable Diffusion 1.5-like pipeline saved in `folder`; `scheduler` changes its PNDM configuration."""
+def build_sd(folder: Path, time_cond_proj_dim: int | None = None, **scheduler: Any) -> Path:
+    """A Stable Diffusion 1.5-like pipeline saved in `folder`; `scheduler` changes its PNDM configuration, which
+    has the keys of the published one."""
     torch.manual_seed(0)
     pipeline = StableDiffusionPipeline(
         vae=_autoencoder(),
         text_encoder=_encoder(16).eval(),
         tokenizer=_tokenizer(),
-        unet=_denoiser(cross_attention_dim=16),
+        unet=_denoiser(cross_attention_dim=16, time_cond_proj_dim=time_cond_proj_dim),
         scheduler=PNDMScheduler(**{**BETAS, "skip_prk_steps": True, "steps_offset": 1, **scheduler}),
         safety_checker=None,  # pyright: ignore[reportArgumentType]
         feature_extractor=None,  # pyright: ignore[reportArgumentType]
         requires_safety_checker=False,
     )
+    pipeline.scheduler.register_to_config(clip_sample=False)
     return _save(pipeline, folder)
 
 
 def build_sdxl(folder: Path, **scheduler: Any) -> Path:
-    """A Stable Diffusion XL-like pipeline (two text encoders) saved in `folder`."""
+    """A Stable Diffusion XL-like pipeline (two text encoders) saved in `folder`; its Euler configuration has the keys
+    of the published one, also those for other schedulers."""
     torch.manual_seed(1)
     pipeline = StableDiffusionXLPipeline(
         vae=_autoencoder(),
@@ -62,6 +65,7 @@ def build_sdxl(folder: Path, **scheduler: Any) -> Path:
         ),
         add_watermarker=False,
     )
+    pipeline.scheduler.register_to_config(clip_sample=False, set_alpha_to_one=False, skip_prk_steps=True)
     return _save(pipeline, folder)
 
 

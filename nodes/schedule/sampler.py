@@ -23,7 +23,7 @@ def sampler(
 ) -> Sampler:
     """Choose the solver. Without this node the model's own is used.
 
-    The same picture at more and more steps: euler, heun, lms, ddim, pndm, dpmpp_2m, dpmpp_2s, unipc, deis.
+    The same picture at more and more steps: euler, heun, lms, ddim, pndm, dpmpp_2m, dpmpp_2s, unipc.
     With fresh noise in every step: euler_ancestral, ddpm, dpmpp_2m_sde, dpmpp_sde, ddim with eta.
     For models distilled to few steps: lcm (https://arxiv.org/abs/2310.04378), tcd (https://arxiv.org/abs/2402.19159).
     heun and dpmpp_sde evaluate the network twice a step.

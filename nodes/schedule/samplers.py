@@ -27,7 +27,6 @@ Name = Literal[
     "dpmpp_2s",
     "dpmpp_sde",
     "unipc",
-    "deis",
     "lcm",
     "tcd",
 ]
@@ -65,7 +64,6 @@ SAMPLERS: dict[str, Entry] = {
     ),
     "dpmpp_sde": Entry("DPMSolverSDEScheduler"),
     "unipc": Entry("UniPCMultistepScheduler"),
-    "deis": Entry("DEISMultistepScheduler"),
     "lcm": Entry("LCMScheduler", own_timesteps=True),
     "tcd": Entry("TCDScheduler", options={"eta": 0.3}, own_timesteps=True),
 }
@@ -110,6 +108,8 @@ def _choices(config: Mapping[str, Any], entry: Entry, kind: Any, schedule: Sched
     """What is set over the model's configuration."""
     known = inspect.signature(kind.__init__).parameters
     chosen = dict(entry.fixed)
+    if "clip_sample" in known and "clip_sample" not in config:
+        chosen["clip_sample"] = False  # some schedulers would clip to [-1, 1], which is for pixels, not for latents
     if schedule.spacing != "model":
         chosen["timestep_spacing"] = schedule.spacing
     if schedule.shaping != "model" or schedule.timesteps:

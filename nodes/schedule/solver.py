@@ -96,6 +96,11 @@ def _sigmas(scheduler: Any) -> Sequence[float]:
 def _brownian(sigmas: Tensor, noise: Noise, device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
     from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler
 
-    ends = sigmas[sigmas > 0].min().item(), sigmas.max().item()
-    tree = BrownianTreeNoiseSampler(torch.zeros_like(noise.samples), *ends, seed=list(noise.seeds))
+    lowest, highest = (round(sigma.item(), 6) for sigma in (sigmas[sigmas > 0].min(), sigmas.max()))
+
+    def inside(sigma: Tensor) -> Tensor:
+        """torchsde rounds the ends of its interval, and warns where rounding puts a level outside of it."""
+        return torch.tensor(min(max(sigma.item(), lowest), highest), dtype=torch.float64)
+
+    tree = BrownianTreeNoiseSampler(torch.zeros_like(noise.samples), lowest, highest, list(noise.seeds), inside)
     return lambda sigma, following: tree(sigma, following).to(device)  # pyright: ignore[reportArgumentType]
