@@ -98,8 +98,8 @@ class Pool:
 
     def loaded(self) -> list[Living]:
         """What lives now, the least recently used first."""
-        with self._lock:
-            return [Living(e.name, e.bytes, str(e.device), e.users > 0) for e in self._entries.values()]
+        # Without the lock, which a load holds for as long as it takes: who looks must not wait for it.
+        return [Living(e.name, e.bytes, str(e.device), e.users > 0) for e in list(self._entries.values())]
 
     def clear(self) -> None:
         """Drop everything that is not in use."""

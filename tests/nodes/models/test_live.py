@@ -127,6 +127,18 @@ def test_offloaded_parts_compute_the_same(sd, offload, monkeypatch):
     assert live.POOL.loads == (2 if offload == "model" else 4)  # hooked modules are others than the plain ones
 
 
+def test_layout_and_compiling_are_given_to_the_parts_they_are_for(sd, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(nn.Module, "compile", lambda module: compiled.append(type(module).__name__))
+    touch(sd)
+    monkeypatch.setattr(runtime, "settings", RuntimeSettings("cpu", channels_last=True, compile=True))
+    with live.use(sd) as parts:
+        for module, name in ((parts.unet, "conv_in.weight"), (parts.vae, "encoder.conv_in.weight")):
+            assert module.get_parameter(name).is_contiguous(memory_format=torch.channels_last)
+        assert len(parts.text_encoders) == 1
+    assert compiled == ["UNet2DConditionModel"] and live.POOL.loads == 4  # the plain UNet is another than this one
+
+
 def test_attention_that_would_change_nothing_is_refused(sd, monkeypatch):
     monkeypatch.setattr(runtime, "settings", RuntimeSettings("cpu", attention="sage"))
     with pytest.raises(NodeError, match="attention 'sage' has no effect on this model's UNet"):

@@ -178,6 +178,23 @@ def test_threads_share_one_load():
     assert len(modules) == 8 and len({id(module) for module in modules}) == 1 and shelf.pool.loads == 1
 
 
+def test_looking_does_not_wait_for_a_load():
+    shelf, begun, done = Shelf(), threading.Event(), threading.Event()
+    shelf.visit("a")
+
+    def load() -> nn.Module:
+        begun.set()
+        assert done.wait(timeout=30)
+        return part()
+
+    loader = threading.Thread(target=lambda: shelf.pool.take("b", "b", load, lambda: KIB, CPU))
+    loader.start()
+    assert begun.wait(timeout=30) and shelf.names() == ["a"]
+    done.set()
+    loader.join(timeout=30)
+    assert shelf.names() == ["a", "b"]
+
+
 def test_clear_keeps_what_is_in_use():
     shelf = Shelf()
     shelf.take("used")
