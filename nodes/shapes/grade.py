@@ -143,7 +143,7 @@ def _read_one(picture: Tensor) -> Scene:
     found: list[int] = []
     for index in sorted(whole, key=lambda index: -float(whole[index].sum())):
         # The edge of a red thing on black is brown: a colour that mostly lines a larger thing is that thing's edge.
-        lines = any((_grown(one_hot[other]) * whole[index]).sum() > EDGE_SHARE * whole[index].sum() for other in found)
+        lines = any((_grown(whole[other]) * whole[index]).sum() > EDGE_SHARE * whole[index].sum() for other in found)
         if whole[index].sum() >= least and not lines:
             found.append(index)
     things = [
