@@ -169,6 +169,7 @@ def test_what_a_killed_run_left_is_swept_away(cli, workflow, tmp_path):
     for name, age in (("old", 7200), ("young", 0)):
         part = tmp_path / f"out/.{name}.part"
         part.write_text("half")
-        os.utime(part, (time.time() - age,) * 2)
+        then = time.time() - age
+        os.utime(part, (then, then))
     assert cli("run", workflow).exit_code == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {".young.part", "Twice_0001.png"}
