@@ -144,8 +144,8 @@ def list_models(models: Models = None, as_json: Json = False) -> None:
 
 def main() -> None:
     """The console script. An error nobody foresaw is a sentence too, unless more was asked for."""
-    # PyTorch's threads would spin while they wait, which on a machine with other work to do makes a step of a small model
-    # a hundred times slower. Read when PyTorch is first imported.
+    # PyTorch's threads spin while they wait, which on a machine with other work to do makes a step of a small model a
+    # hundred times slower. Read when PyTorch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
