@@ -24,6 +24,9 @@ NODES: dict[str, str] = {
     "save_table": "evaluate.save_table",
     "schedule": "schedule.schedule",
     "shapes_prompts": "evaluate.shapes_prompts",
+    "train_autoencoder": "train.train_autoencoder",
+    "train_denoiser": "train.train_denoiser",
+    "train_text_encoder": "train.train_text_encoder",
     "trained_model": "load.trained_model",
 }
 """Node name -> module below `latentloom.nodes` that defines a function of that name."""
