@@ -63,7 +63,7 @@ def picture_loss(decoded: Tensor, pictures: Tensor) -> Tensor:
 
 def fit_autoencoder(
     folder: Path,
-    steps: int = 5000,
+    steps: int = 2600,
     batch: int = 24,
     size: int = 32,
     channels: tuple[int, ...] = (24, 48, 64),
@@ -100,7 +100,7 @@ def fit_autoencoder(
 def refine_decoder(
     folder: Path,
     autoencoder: AutoencoderKL,
-    steps: int = 2000,
+    steps: int = 3200,
     batch: int = 24,
     rate: float = 1e-3,
     noise: float = 0.2,

@@ -106,7 +106,7 @@ def stratified(batch: int, steps: int, generator: torch.Generator) -> Tensor:
 def fit_denoiser(
     folder: Path,
     frozen: Frozen,
-    steps: int = 6000,
+    steps: int = 7000,
     batch: int = 32,
     channels: tuple[int, ...] = (96, 128, 128),
     rate: float = 1e-3,

@@ -162,7 +162,7 @@ class Reader(nn.Module):
 
 def fit_text_encoder(
     folder: Path,
-    steps: int = 4000,
+    steps: int = 2300,
     batch: int = 32,
     width: int = 128,
     layers: int = 3,

@@ -48,8 +48,9 @@ def train_denoiser(
         CLIPTokenizer.from_pretrained(f"{text_encoder.path}/tokenizer"),
     )
     report = telling(progress, "denoiser")
+    chunk = min(4096, steps * batch)  # a short run need not draw more than it looks at
     denoiser, trained = fit_denoiser(
-        files.target(name), frozen, steps, batch, rate=rate, unguided=unguided, seed=seed, report=report
+        files.target(name), frozen, steps, batch, rate=rate, unguided=unguided, chunk=chunk, seed=seed, report=report
     )
     folder = assemble(files.target(model), *frozen, denoiser, new_scheduler())
     prompts = [caption(request_of(scene)) for scene in held_out_scenes(16)]
