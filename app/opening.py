@@ -26,7 +26,8 @@ def find(name: str) -> Path:
     try:
         if path.is_dir():
             raise _refused(f"{quoted(name)} is a folder; name a workflow in it.")
-        shipped = [SHIPPED / path.name, SHIPPED / f"{path.name}.json"] if len(path.parts) == 1 else []
+        inside = not path.is_absolute() and ".." not in path.parts
+        shipped = [SHIPPED / path, SHIPPED / f"{path}.json"] if inside else []
         for candidate in (path, Path(f"{name}.json"), *shipped):
             if candidate.exists():
                 return candidate
@@ -46,7 +47,11 @@ def read(path: Path) -> Workflow:
 
 
 def _hint(path: Path) -> str:
-    names = sorted(file.stem for file in SHIPPED.glob("*.json"))
+    names = sorted(
+        file.relative_to(SHIPPED).with_suffix("").as_posix()
+        for pattern in ("*.json", "*/*.json")  # deeper lie the configurations of models
+        for file in SHIPPED.glob(pattern)
+    )
     beside = (str(file) for ending in ("*.json", "*.png") for file in path.parent.glob(ending))
     return did_you_mean(str(path), [*islice(beside, _COMPARED), *names]) or f" Workflows that ship: {', '.join(names)}."
 

@@ -18,7 +18,7 @@ def draw_figure(
     logarithmic: Annotated[bool, Field(description="logarithmic vertical axis")] = False,
 ) -> Image:
     """Draw a figure with its axes named and, where there are several series, a legend."""
-    import numpy
+    import numpy as np
     import torch
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Sheet
@@ -36,5 +36,5 @@ def draw_figure(
     if len(figure.series) > 1:
         axes.legend()
     canvas.draw()
-    drawn = numpy.asarray(canvas.buffer_rgba())[..., :3]
+    drawn = np.asarray(canvas.buffer_rgba())[..., :3]
     return Image(torch.from_numpy(drawn.copy()).permute(2, 0, 1)[None].float() / 255)

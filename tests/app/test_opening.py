@@ -29,6 +29,16 @@ def test_a_path_comes_before_a_name(tmp_path, shipped):
     assert opening.find(str(shipped / "text_to_image.json")) == shipped / "text_to_image.json"
 
 
+def test_a_shipped_workflow_in_a_folder_has_the_folder_in_its_name(shipped):
+    (shipped / "train").mkdir()
+    (shipped / "train/model.json").write_text('{"format": 1}')
+    assert opening.find("train/model") == shipped / "train/model.json"
+    with pytest.raises(WorkflowError, match='Did you mean "train/model"'):
+        opening.find("train/modle")
+    with pytest.raises(WorkflowError, match="There is no file"):
+        opening.find("train/../../shipped/text_to_image")
+
+
 def test_what_is_not_there_is_told_with_what_is_near(tmp_path):
     (tmp_path / "here/portrait.json").write_text("{}")
     for name, hint in {

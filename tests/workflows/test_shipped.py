@@ -14,13 +14,14 @@ from latentloom.graph.provenance import read_provenance
 from latentloom.graph.workflow import Workflow
 from latentloom.nodes.schedule.samplers import Name
 
-NAMES = ("text_to_image", "image_to_image", "inpaint", "sampler_grid", "seed_grid")
+NAMES = ("text_to_image", "image_to_image", "inpaint", "sampler_grid", "seed_grid", "gallery")
 SIZES = {
     "text_to_image": (256, 256),
     "image_to_image": (2 * 192 + 3 * 8, None),
     "inpaint": (2 * 192 + 3 * 8, None),
     "sampler_grid": (5 * 192 + 6 * 8, None),
     "seed_grid": (3 * 192 + 4 * 8, None),
+    "gallery": (4 * 192 + 5 * 8, None),
 }
 
 
