@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Patch:
     """A change to a model's weights or modules, undone exactly when it is taken off. Methods subclass it.
 
-    `parts` names what it changes (`unet`, `vae`, `text_encoder`, `text_encoder_2`), so that nothing else is loaded for it.
+    `parts` names what it changes (`unet`, `vae`, `text_encoder`, `text_encoder_2`), so that nothing else is loaded.
     """
 
     parts: ClassVar[tuple[str, ...]] = ("unet",)
