@@ -100,7 +100,7 @@ def fit_autoencoder(
 def refine_decoder(
     folder: Path,
     autoencoder: AutoencoderKL,
-    steps: int = 3200,
+    steps: int = 2400,
     batch: int = 24,
     rate: float = 1e-3,
     noise: float = 0.2,
