@@ -4,6 +4,8 @@ Pictures are 32 px, latents 8x8 (factor 4). Random weights are scaled so that pr
 otherwise a comparison of pictures would pass whatever the loop does.
 """
 
+# pyright: reportPrivateImportUsage=false, reportArgumentType=false, reportCallIssue=false
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -35,8 +37,8 @@ def build_sd(folder: Path, time_cond_proj_dim: int | None = None, **scheduler: A
         tokenizer=_tokenizer(),
         unet=_denoiser(cross_attention_dim=16, time_cond_proj_dim=time_cond_proj_dim),
         scheduler=PNDMScheduler(**{**BETAS, "skip_prk_steps": True, "steps_offset": 1, **scheduler}),
-        safety_checker=None,  # pyright: ignore[reportArgumentType]
-        feature_extractor=None,  # pyright: ignore[reportArgumentType]
+        safety_checker=None,
+        feature_extractor=None,
         requires_safety_checker=False,
     )
     pipeline.scheduler.register_to_config(clip_sample=False)
@@ -60,9 +62,7 @@ def build_sdxl(folder: Path, **scheduler: Any) -> Path:
             projection_class_embeddings_input_dim=24 + 6 * 4,
             use_linear_projection=True,
         ),
-        scheduler=EulerDiscreteScheduler(
-            **{**BETAS, "steps_offset": 1, "timestep_spacing": "leading", **scheduler}  # pyright: ignore
-        ),
+        scheduler=EulerDiscreteScheduler(**{**BETAS, "steps_offset": 1, "timestep_spacing": "leading", **scheduler}),
         add_watermarker=False,
     )
     pipeline.scheduler.register_to_config(clip_sample=False, set_alpha_to_one=False, skip_prk_steps=True)

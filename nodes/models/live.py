@@ -76,8 +76,10 @@ class Parts:
         """The module of the part `name`, patched, in use until this use ends."""
         entry = self._entries.get(name)
         if entry is None:
-            entry = self._entries[name] = self._load(name)
-            self._worn.put_on(self.model.patches, name, entry)
+            # Weights outlive the run that loads them; made in its inference mode they could never be changed again.
+            with torch.inference_mode(False), torch.no_grad():
+                entry = self._entries[name] = self._load(name)
+                self._worn.put_on(self.model.patches, name, entry)
         return entry.module
 
     def release(self) -> None:

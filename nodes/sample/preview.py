@@ -48,7 +48,7 @@ def fit(parts: Parts, channels: int) -> tuple[Tensor, Tensor]:
     coarse = torch.randn(2, channels, 6, 6, generator=torch.Generator().manual_seed(0))
     smooth = F.interpolate(coarse, scale_factor=4, mode="bilinear")
     smooth = smooth / smooth.std()
-    pixels = F.adaptive_avg_pool2d(parts.family.decode(parts, smooth), smooth.shape[-2:])
+    pixels = F.adaptive_avg_pool2d(parts.family.decode(parts, smooth), smooth.shape[-1])
     points = smooth.permute(0, 2, 3, 1).reshape(-1, channels)
     colours = pixels.permute(0, 2, 3, 1).reshape(-1, 3)
     solved = torch.linalg.lstsq(F.pad(points, (0, 1), value=1.0), colours).solution

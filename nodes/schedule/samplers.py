@@ -35,6 +35,9 @@ Shaping = Literal["model", "none", "karras", "exponential", "beta"]
 
 _SHAPING_KEYS = {"karras": "use_karras_sigmas", "exponential": "use_exponential_sigmas", "beta": "use_beta_sigmas"}
 
+_DISTILLED = ("LCMScheduler", "TCDScheduler")
+"""Stop only at the timesteps they were distilled for; they have a key for the spacing, and do not read it."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -43,8 +46,6 @@ class Entry:
     scheduler: str
     fixed: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, float] = field(default_factory=dict)
-    own_timesteps: bool = False
-    """Stops only at the timesteps it was distilled for; the class has a spacing key but does not read it."""
 
 
 SAMPLERS: dict[str, Entry] = {
@@ -64,8 +65,8 @@ SAMPLERS: dict[str, Entry] = {
     ),
     "dpmpp_sde": Entry("DPMSolverSDEScheduler"),
     "unipc": Entry("UniPCMultistepScheduler"),
-    "lcm": Entry("LCMScheduler", own_timesteps=True),
-    "tcd": Entry("TCDScheduler", options={"eta": 0.3}, own_timesteps=True),
+    "lcm": Entry("LCMScheduler"),
+    "tcd": Entry("TCDScheduler", options={"eta": 0.3}),
 }
 
 
@@ -78,7 +79,7 @@ def build(config: Mapping[str, Any], sampler: Sampler | None, schedule: Schedule
     entry = SAMPLERS[sampler.name] if sampler else Entry(str(config.get("_class_name")))
     kind = _scheduler_class(entry.scheduler)
     name = sampler.name if sampler else f"{entry.scheduler}, the model's own,"
-    problems = _unknown(name, entry, kind, schedule)
+    problems = _unknown(name, kind, schedule)
     last = int(config.get("num_train_timesteps", 1000)) - 1
     if schedule.timesteps and schedule.timesteps[0] > last:
         problems.append(f"Timestep {schedule.timesteps[0]} is above {last}, the highest this model was trained for.")
@@ -97,9 +98,10 @@ def build(config: Mapping[str, Any], sampler: Sampler | None, schedule: Schedule
 
 def _scheduler_class(name: str) -> Any:
     import diffusers
+    from diffusers.schedulers.scheduling_utils import SchedulerMixin
 
     kind = getattr(diffusers, name, None)
-    if not (isinstance(kind, type) and issubclass(kind, diffusers.SchedulerMixin)):
+    if not (isinstance(kind, type) and issubclass(kind, SchedulerMixin)):
         raise NodeError(f"The model's scheduler {name!r} is none that diffusers has; wire a sampler to denoise.")
     return kind
 
@@ -124,17 +126,17 @@ def _zero_snr_betas(config: Mapping[str, Any]) -> Any:
 
     As diffusers' Euler, the last step keeps 2⁻²⁴ of the signal's power, so that no noise level is infinite.
     """
-    from diffusers import EulerDiscreteScheduler
+    import torch
 
-    kept = EulerDiscreteScheduler.from_config(dict(config)).alphas_cumprod
-    return (1 - kept / kept.roll(1).index_fill(0, kept.new_zeros(1).long(), 1)).tolist()
+    kept = _scheduler_class("EulerDiscreteScheduler").from_config(dict(config)).alphas_cumprod
+    return (1 - kept / torch.cat([kept.new_ones(1), kept[:-1]])).tolist()
 
 
-def _unknown(name: str, entry: Entry, kind: Any, schedule: Schedule) -> list[str]:
+def _unknown(name: str, kind: Any, schedule: Schedule) -> list[str]:
     """What of `schedule` the scheduler has no way to follow, each a sentence naming what it takes."""
     known = inspect.signature(kind.__init__).parameters
     problems = []
-    if schedule.spacing != "model" and (entry.own_timesteps or "timestep_spacing" not in known):
+    if schedule.spacing != "model" and (kind.__name__ in _DISTILLED or "timestep_spacing" not in known):
         problems.append(f"Sampler {name} has a spacing of its own and takes only 'model', not {schedule.spacing!r}.")
     if schedule.shaping not in ("model", "none") and _SHAPING_KEYS[schedule.shaping] not in known:
         taken = ["model", "none", *(shaping for shaping, key in _SHAPING_KEYS.items() if key in known)]

@@ -30,7 +30,9 @@ class Solver:
         self._skip_draws(1)
         if hasattr(scheduler, "noise_sampler"):
             scheduler.noise_sampler = _brownian(scheduler.sigmas, noise, device)
-        options = dict(SAMPLERS[sampler.name].options) | dict(sampler.options) if sampler else {}
+        options: dict[str, Any] = {}
+        if sampler is not None:
+            options = {**SAMPLERS[sampler.name].options, **dict(sampler.options)}
         if "generator" in inspect.signature(scheduler.step).parameters:
             options["generator"] = self._generators
         self._options = options
@@ -102,5 +104,6 @@ def _brownian(sigmas: Tensor, noise: Noise, device: torch.device) -> Callable[[T
         """torchsde rounds the ends of its interval, and warns where rounding puts a level outside of it."""
         return torch.tensor(min(max(sigma.item(), lowest), highest), dtype=torch.float64)
 
-    tree = BrownianTreeNoiseSampler(torch.zeros_like(noise.samples), lowest, highest, list(noise.seeds), inside)
-    return lambda sigma, following: tree(sigma, following).to(device)  # pyright: ignore[reportArgumentType]
+    tree: Any = BrownianTreeNoiseSampler
+    tree = tree(torch.zeros_like(noise.samples), lowest, highest, list(noise.seeds), inside)
+    return lambda sigma, following: tree(sigma, following).to(device)

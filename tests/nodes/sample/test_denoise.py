@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from studio import NEGATIVE, PROMPT, SEED, Studio
-from tiny import FACTOR, SIZE
+from studio import NEGATIVE, PROMPT, SEED, Studio, open_studio
+from tiny import FACTOR, SIZE, build_sd
 
 from latentloom.graph.node import NodeError
 from latentloom.graph.progress import Cancelled, Progress
 from latentloom.nodes.guidance.cfg import cfg
 from latentloom.nodes.image.decode import decode
+from latentloom.nodes.models.live import use
 from latentloom.nodes.prompt.encode_prompt import encode_prompt
 from latentloom.nodes.sample import preview as previews
 from latentloom.nodes.sample.denoise import denoise
@@ -243,6 +245,15 @@ def test_the_straight_line_is_that_of_the_decoder() -> None:
     fitted: Any = previews.fit(Linear(), 4)  # pyright: ignore[reportArgumentType]
     assert torch.allclose(fitted[0], weights, atol=1e-5)
     assert torch.allclose(fitted[1], bias, atol=1e-5)
+
+
+def test_weights_loaded_by_a_run_stay_open_to_change_and_gradients(tmp_path: Path) -> None:
+    """Tensors made in inference mode never leave it; weights outlive the run that loads them."""
+    fresh = open_studio(build_sd(tmp_path / "fresh"))
+    run(fresh)
+    with use(fresh.model) as parts:
+        assert not any(weight.is_inference() for weight in parts.unet.parameters())
+        assert not any(weight.is_inference() for weight in parts.text_encoders[0].parameters())
 
 
 def test_the_result_may_take_part_in_gradients(sd: Studio) -> None:

@@ -1,5 +1,7 @@
 """The tiny pipelines answer to what comparisons turn: prompt, guidance, seed."""
 
+# pyright: reportPrivateImportUsage=false, reportArgumentType=false, reportCallIssue=false
+
 from __future__ import annotations
 
 from pathlib import Path

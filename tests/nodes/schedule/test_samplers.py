@@ -3,6 +3,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -56,7 +57,7 @@ def test_every_schedule_is_followed_or_refused_with_a_sentence(
             for step in solver.steps:
                 sample = solver.advance(0.1 * solver.scale(sample, step), step, sample)
             assert sample.isfinite().all(), (spacing, shaping, steps)
-            if spacing != "model" and not SAMPLERS[name].own_timesteps:
+            if spacing != "model":
                 assert scheduler.config.timestep_spacing == spacing
             if shaping not in ("model", "none"):
                 assert scheduler.config[f"use_{shaping}_sigmas"] is True
@@ -76,7 +77,7 @@ def test_every_schedule_is_followed_or_refused_with_a_sentence(
 )
 def test_refusals_name_what_is_taken(config: dict[str, Any], name: str, options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(NodeError, match=sentence):
-        build(config, Sampler(name), Schedule(**{"steps": 2} | options))
+        build(config, Sampler(name), replace(Schedule(2), **options))
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -114,6 +115,11 @@ def test_latents_are_clipped_only_where_the_model_says_so(config: dict[str, Any]
 def test_the_models_own_scheduler(config: dict[str, Any]) -> None:
     own = build(config, None, Schedule(5))
     assert type(own).__name__ == config["_class_name"]
+
+
+def test_the_models_own_scheduler_refuses_as_one_chosen(config: dict[str, Any]) -> None:
+    with pytest.raises(NodeError, match="Sampler LCMScheduler, the model's own, has a spacing of its own"):
+        build(config | {"_class_name": "LCMScheduler"}, None, Schedule(5, "trailing"))
 
 
 @pytest.mark.parametrize("name", ["StableDiffusionPipeline", "os", "NoSuchScheduler"])
