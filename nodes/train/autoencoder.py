@@ -7,6 +7,7 @@ The usual sum of squares is blind to what tells a small circle from a small squa
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from diffusers import AutoencoderKL
@@ -20,10 +21,11 @@ from .loop import Descent, Report, Trained, descend, generator_at, silent
 
 def new_autoencoder(size: int = 32, channels: tuple[int, ...] = (24, 48, 64)) -> AutoencoderKL:
     """An untrained AutoencoderKL for pictures of `size` pixels; each level of `channels` but the first halves them."""
+    # The stub asks for tuples of one block.
     return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * len(channels),
-        up_block_types=("UpDecoderBlock2D",) * len(channels),
-        block_out_channels=channels,
+        down_block_types=("DownEncoderBlock2D",) * len(channels),  # pyright: ignore[reportArgumentType]
+        up_block_types=("UpDecoderBlock2D",) * len(channels),  # pyright: ignore[reportArgumentType]
+        block_out_channels=channels,  # pyright: ignore[reportArgumentType]
         layers_per_block=1,
         norm_num_groups=8,
         latent_channels=4,
@@ -80,7 +82,7 @@ def fit_autoencoder(
     need not be perfect. `divergence` weighs the mean KL divergence from the unit normal.
     """
     torch.manual_seed(seed)
-    model = new_autoencoder(size, channels).to(memory_format=torch.channels_last)
+    model = cast(Any, new_autoencoder(size, channels)).to(memory_format=torch.channels_last)
 
     def loss_at(step: int) -> Tensor:
         pictures = training_pictures(batch, size, seed, step)
@@ -112,11 +114,11 @@ def refine_decoder(
 
     Returns the autoencoder with the averaged decoder, and the curve.
     """
-    autoencoder.requires_grad_(False)
-    for part in (autoencoder.decoder, autoencoder.post_quant_conv):
+    model = cast(Any, autoencoder).to(memory_format=torch.channels_last)
+    model.requires_grad_(False)
+    for part in (model.decoder, model.post_quant_conv):
         part.requires_grad_(True)
-    model = autoencoder.to(memory_format=torch.channels_last)
-    size = autoencoder.config.sample_size
+    size = model.config.sample_size
 
     def loss_at(step: int) -> Tensor:
         pictures = training_pictures(batch, size, seed, step)

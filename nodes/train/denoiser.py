@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
@@ -66,8 +66,9 @@ def encode_texts(encoder: CLIPTextModel, tokenizer: CLIPTokenizer, texts: Sequen
 @torch.no_grad()
 def encode_pictures(autoencoder: AutoencoderKL, pictures: Tensor) -> Tensor:
     """Mean latents (n, 4, h, w), scaled as the denoiser sees them, of pictures (n, 3, H, W) in [0, 1]."""
-    parts = [autoencoder.encode(part).latent_dist.mode() for part in (pictures * 2 - 1).split(64)]
-    return torch.cat(parts) * autoencoder.config.scaling_factor
+    encode = cast(Any, autoencoder.encode)  # its stub does not know that it gives no tuple unless asked to
+    parts = [encode(part).latent_dist.mode() for part in (pictures * 2 - 1).split(64)]
+    return torch.cat(parts) * autoencoder.config["scaling_factor"]
 
 
 class Frozen(NamedTuple):
@@ -123,8 +124,9 @@ def fit_denoiser(
     `unguided` of the captions is replaced by the empty one, for classifier-free guidance.
     """
     torch.manual_seed(seed)
-    side = frozen.autoencoder.config.sample_size // 2 ** (len(frozen.autoencoder.config.block_out_channels) - 1)
-    model = new_denoiser(side, channels, frozen.encoder.config.hidden_size)
+    config = frozen.autoencoder.config
+    side = config["sample_size"] // 2 ** (len(config["block_out_channels"]) - 1)
+    model = cast(Any, new_denoiser(side, channels, frozen.encoder.config.hidden_size))
     model = model.to(memory_format=torch.channels_last)
     scheduler = new_scheduler()
     nothing = encode_texts(frozen.encoder, frozen.tokenizer, [""])
@@ -148,7 +150,8 @@ def fit_denoiser(
         dropped = torch.rand(batch, 1, 1, generator=generator) < unguided
         hidden = torch.where(dropped, nothing, hidden)
         noise = torch.randn(latents.shape, generator=generator)
-        times = stratified(batch, scheduler.config.num_train_timesteps, generator)
+        # The scheduler's stub asks for 32-bit timesteps; its code indexes with any.
+        times = cast(Any, stratified(batch, scheduler.config["num_train_timesteps"], generator))
         noisy = scheduler.add_noise(latents, noise, times)
         predicted = model(noisy.to(memory_format=torch.channels_last), times, hidden).sample
         return functional.mse_loss(predicted, scheduler.get_velocity(latents, noise, times))

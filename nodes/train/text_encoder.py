@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -55,9 +55,9 @@ def new_text_encoder(tokenizer: CLIPTokenizer, width: int = 128, layers: int = 3
             num_attention_heads=heads,
             max_position_embeddings=LENGTH,
             hidden_act="gelu",
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
+            bos_token_id=cast(int, tokenizer.bos_token_id),
+            eos_token_id=cast(int, tokenizer.eos_token_id),
+            pad_token_id=cast(int, tokenizer.pad_token_id),
         )
     )
 
@@ -85,7 +85,7 @@ def lesson(tokenizer: CLIPTokenizer, captions: Sequence[tuple[str, Request]]) ->
     texts = [text for text, _ in captions]
     ids = tokenizer(texts, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt").input_ids
     answers = {kind: torch.full(ids.shape, UNASKED) for kind in ANSWERS}
-    nouns = {tokenizer.convert_tokens_to_ids(shape + "</w>") for shape in SHAPES}
+    nouns = {cast(int, tokenizer.convert_tokens_to_ids(shape + "</w>")) for shape in SHAPES}
     for row, (_, request) in enumerate(captions):
         filled = layout(request)
         tokens = ids[row].tolist()

@@ -44,7 +44,7 @@ def train_autoencoder(
     report = telling(progress, "autoencoder")
     model, first = fit_autoencoder(folder / "whole", steps, batch, rate=rate, noise=noise, seed=seed, report=report)
     # Latents are whitened over captioned scenes alone, which are what the denoiser will see.
-    whiten(model, training_pictures(1536, model.config.sample_size, 77, 0)[512:])
+    whiten(model, training_pictures(1536, model.config["sample_size"], 77, 0)[512:])
     second = []
     if decoder_steps:
         report = telling(progress, "decoder")
@@ -53,7 +53,7 @@ def train_autoencoder(
         )
         second = refined.losses
     model.save_pretrained(folder / "vae")
-    pictures = render(held_out_scenes(8), model.config.sample_size)
+    pictures = render(held_out_scenes(8), model.config["sample_size"])
     with torch.no_grad():
         decoded = (model(pictures * 2 - 1).sample / 2 + 0.5).clamp(0, 1)
     losses = curve("Autoencoder", whole=first.losses, **({"decoder": second} if second else {}))

@@ -6,6 +6,8 @@ Stable Diffusion, no shift, so the affine map is baked into the convolutions on 
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
@@ -20,7 +22,8 @@ def whiten(autoencoder: AutoencoderKL, pictures: Tensor) -> None:
     all whitening maps the symmetric root moves latents least, so that channels keep their meaning from one state of
     training to the next. The log variance that the encoder also gives is shifted by the change of scale of its channel.
     """
-    latents = torch.cat([autoencoder.encode(part).latent_dist.mode() for part in pictures.split(64)])
+    model = cast(Any, autoencoder)  # its stub allows for tuples and for convolutions that are not there
+    latents = torch.cat([model.encode(part).latent_dist.mode() for part in pictures.split(64)])
     channels = latents.shape[1]
     flat = latents.transpose(0, 1).reshape(channels, -1).double()
     mean = flat.mean(1)
@@ -28,7 +31,7 @@ def whiten(autoencoder: AutoencoderKL, pictures: Tensor) -> None:
     forward = basis / variance.sqrt() @ basis.T
     back = basis * variance.sqrt() @ basis.T
 
-    inner, outer = autoencoder.quant_conv, autoencoder.post_quant_conv
+    inner, outer = model.quant_conv, model.post_quant_conv
     weight, bias = inner.weight.double().flatten(1), inner.bias.double()
     shift = 2 * forward.diagonal().log()
     new_weight = torch.cat((forward @ weight[:channels], weight[channels:]))

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from latentloom.nodes.types import Image, Prompts
 COUNT = 40
 
 
-def graded(scenes):
+def graded(scenes) -> dict[Any, Any]:
     table = grade_shapes(Image(render(scenes)), shapes_prompts(COUNT, "test"))
     return {name: right for name, right, _ in table.rows}
 

@@ -1,3 +1,5 @@
+from typing import Any, cast
+
 import torch
 
 from latentloom.nodes.train.autoencoder import edge_weight, fit_autoencoder, new_autoencoder, training_pictures
@@ -31,7 +33,7 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path):
 
 def test_whitened_latents_are_white_and_pictures_unchanged():
     torch.manual_seed(0)
-    model = new_autoencoder(16, (8, 8, 16)).eval()
+    model = cast(Any, new_autoencoder(16, (8, 8, 16))).eval()
     pictures = training_pictures(64, 16, 0, 0)
     with torch.no_grad():
         before = model(pictures).sample

@@ -66,7 +66,7 @@ def test_it_learns_and_reports(tmp_path):
 def test_the_average_follows_the_weights(tmp_path):
     trained, model = fit(tmp_path)
     assert set(averaged_weights(tmp_path)) == {name for name, _ in model.named_parameters()}
-    assert not torch.equal(trained.weights["0.weight"], model[0].weight)
+    assert not torch.equal(trained.weights["0.weight"], model.get_parameter("0.weight"))
 
 
 def test_the_rate_rises_and_falls():

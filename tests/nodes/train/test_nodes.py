@@ -30,7 +30,7 @@ def test_three_nodes_make_a_model(tmp_path):
 
     again = train_autoencoder(steps=2, decoder_steps=1, batch=3, files=files)
     assert again.folder == autoencoder.folder
-    assert AutoencoderKL.from_pretrained(again.folder.path).config.scaling_factor == 1
+    assert AutoencoderKL.from_pretrained(again.folder.path).config["scaling_factor"] == 1
 
 
 def test_training_stops_when_cancelled(tmp_path):

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -59,7 +61,7 @@ def test_padding_reads_the_caption_before_it():
 
 
 def test_a_short_run_learns_and_resumes(tmp_path):
-    tiny = {"steps": 6, "batch": 4, "width": 48, "layers": 1, "heads": 2}
+    tiny: dict[str, Any] = {"steps": 6, "batch": 4, "width": 48, "layers": 1, "heads": 2}
     _, whole = fit_text_encoder(tmp_path / "whole", **tiny)
     fit_text_encoder(tmp_path / "killed", **tiny, stop_after=3)
     reader, resumed = fit_text_encoder(tmp_path / "killed", **tiny)
