@@ -102,7 +102,7 @@ def fit_autoencoder(
 def refine_decoder(
     folder: Path,
     autoencoder: AutoencoderKL,
-    steps: int = 2400,
+    steps: int = 3300,
     batch: int = 24,
     rate: float = 1e-3,
     noise: float = 0.2,

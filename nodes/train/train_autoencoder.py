@@ -19,7 +19,7 @@ def train_autoencoder(
         str, Writes(), Field(description="folder for the checkpoints and the result")
     ] = "train/autoencoder",
     steps: Annotated[int, Field(ge=1, le=1_000_000, description="of the whole autoencoder")] = 2600,
-    decoder_steps: Annotated[int, Field(ge=0, le=1_000_000, description="of the decoder alone, afterwards")] = 2400,
+    decoder_steps: Annotated[int, Field(ge=0, le=1_000_000, description="of the decoder alone, afterwards")] = 3300,
     batch: Annotated[int, Field(ge=2, le=4096, description="pictures a step")] = 24,
     rate: Annotated[float, Field(gt=0, le=0.1, description="highest learning rate")] = 2e-3,
     noise: Annotated[float, Field(ge=0, le=1, description="latent error to learn to forgive, in deviations")] = 0.2,
