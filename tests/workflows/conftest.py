@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,17 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
 
 
 @pytest.fixture
-def spawn(tmp_path: Path) -> Spawn:
-    """Starts Python code in a process of its own, in an empty folder."""
+def spawn(tmp_path: Path) -> Iterator[Spawn]:
+    """Starts Python code in a process of its own, in an empty folder; it lives no longer than the test."""
+    started: list[subprocess.Popen[Any]] = []
 
     def start(code: str, *arguments: str | os.PathLike[str], **options: Any) -> subprocess.Popen[Any]:
         environment = {**os.environ, "COLUMNS": "200", "TERM": "xterm"}
         command = [sys.executable, "-c", code, *map(str, arguments)]
-        return subprocess.Popen(command, cwd=tmp_path, env=environment, **options)
+        started.append(subprocess.Popen(command, cwd=tmp_path, env=environment, **options))
+        return started[-1]
 
-    return start
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()

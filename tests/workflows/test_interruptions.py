@@ -17,7 +17,12 @@ from latentloom.graph.provenance import read_provenance
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and pseudo terminals are POSIX")
 
-MAIN = "from latentloom.app.main import main; main()"
+# A shell that starts the tests in the background has them, and what they start, ignore Ctrl+C; a person's has not.
+MAIN = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from latentloom.app.main import main; main()
+"""
 
 
 def watch(terminal: int, pattern: bytes, seconds: float) -> bytes:
