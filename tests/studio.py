@@ -1,6 +1,6 @@
 """A model both ways: as our nodes see it and as the stock pipeline does."""
 
-# pyright: reportPrivateImportUsage=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportArgumentType=false, reportCallIssue=false
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ Pictures are 32 px, latents 8x8 (factor 4). Random weights are scaled so that pr
 otherwise a comparison of pictures would pass whatever the loop does.
 """
 
-# pyright: reportPrivateImportUsage=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportArgumentType=false, reportCallIssue=false
 
 from __future__ import annotations
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-import hashlib
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
-from ...graph.files import FileRefused, Files, Reads
+from ...graph.files import FileRefused, Files, Reads, fingerprint
 from ...graph.node import NodeError, node
+from ...graph.problems import closest
 from ...graph.progress import QUIET, Progress
 from ..models import hub
 from ..models.identity import identity
@@ -53,7 +52,7 @@ def load_model(
             )
         layout = check_folder(found)
         progress.note(models={source: identity(found)})
-        return Model(str(found), layout.family, fingerprint=_fingerprint(found))
+        return Model(str(found), layout.family, fingerprint=fingerprint(found))
     if found.suffix != ".safetensors":
         raise NodeError(
             f"{found.name} is no .safetensors file; weights are read from safetensors only, never from pickles."
@@ -64,7 +63,7 @@ def load_model(
     if configured.family != layout.family:
         raise NodeError(f"{found.name} is of {layout.title}, and config {folder} of {configured.title}.")
     progress.note(models={source: identity(found, folder)})
-    return Model(str(found), layout.family, fingerprint=_fingerprint(found, folder), config=str(folder))
+    return Model(str(found), layout.family, fingerprint=fingerprint(found, folder), config=str(folder))
 
 
 def _find(source: str, files: Files) -> Path | None:
@@ -77,8 +76,8 @@ def _find(source: str, files: Files) -> Path | None:
         known = sorted(
             path.name for root in files.reading.get("models", ()) if root.is_dir() for path in root.iterdir()
         )
-        close = difflib.get_close_matches(source, known, n=1)
-        raise NodeError(f"{error}{f' Did you mean {close[0]!r}?' if close else ''}") from None
+        meant = closest(source, known)
+        raise NodeError(f"{error}{f' Did you mean {meant!r}?' if meant else ''}") from None
 
 
 def _from_hub(source: str, revision: str | None, progress: Progress) -> Model:
@@ -103,13 +102,3 @@ def _configuration(config: str | None, kind: str, files: Files) -> Path:
             f"The configuration of this single file is that of {repo}. {error} Or set config to a folder in the models "
             "folder with the same configuration; its weights are not read."
         ) from None
-
-
-def _fingerprint(*found: Path) -> str:
-    """Changes when a file does: names, sizes and times."""
-    digest = hashlib.sha256()
-    for root in found:
-        for file in sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]:
-            status = file.stat()
-            digest.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:32]

@@ -6,7 +6,6 @@ is really done on this machine. The application sets the settings once with `use
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import platform
@@ -17,6 +16,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...graph.node import NodeError
+from ...graph.problems import closest
 
 if TYPE_CHECKING:
     import torch
@@ -205,8 +205,8 @@ def _unknown_attention(name: str) -> list[str]:
 
 
 def _none_of(what: str, value: str, accepted: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(value, accepted, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
+    meant = closest(value, accepted)
+    hint = f" Did you mean {meant}?" if meant else ""
     return f"{what} {value!r} is none of {', '.join(accepted)}.{hint}"
 
 

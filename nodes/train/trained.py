@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ...graph.progress import Progress
+from ..models.identity import identity
 from ..types import Figure, Folder, Image, Series
 
 
@@ -29,11 +29,8 @@ def telling(progress: Progress, label: str):
 
 
 def as_folder(path: Path) -> Folder:
-    """`path` as what a wire carries; its fingerprint is that of the weights below it."""
-    digest = hashlib.sha256()
-    for file in sorted(path.rglob("*.safetensors")):
-        digest.update(f"{file.relative_to(path)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
-    return Folder(str(path), digest.hexdigest()[:32])
+    """`path` as what a wire carries; its fingerprint is that of the content below it."""
+    return Folder(str(path), identity(path))
 
 
 def curve(title: str, **losses: Sequence[tuple[int, float]]) -> Figure:

@@ -7,7 +7,7 @@ checking, keys and events with nothing reused. Prints medians of wall time and o
 does other work too, the second wanders less.
 """
 
-# pyright: reportPrivateImportUsage=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportArgumentType=false, reportCallIssue=false
 
 from __future__ import annotations
 

@@ -3,8 +3,6 @@
 In float32 they may differ by 1e-4 at most, on [0, 1].
 """
 
-# pyright: reportPrivateImportUsage=false
-
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """The tiny pipelines answer to what comparisons turn: prompt, guidance, seed."""
 
-# pyright: reportPrivateImportUsage=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportArgumentType=false, reportCallIssue=false
 
 from __future__ import annotations
 
