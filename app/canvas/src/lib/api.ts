@@ -62,8 +62,10 @@ export interface Result {
 export interface PastRun {
   run: Run;
   workflow: Content;
+  goals: string[] | null;
   nodes: Record<string, NodeState>;
   lock: Record<string, unknown>;
+  files: string[];
 }
 
 export interface RunComparison {
@@ -73,7 +75,7 @@ export interface RunComparison {
 }
 
 /** A draft as it is listed: without its content. */
-export type DraftEntry = Omit<Draft, "content"> & { nodes: number };
+export type DraftEntry = Omit<Draft, "content"> & { name: string; nodes: number };
 
 export interface Upload {
   path: string;
@@ -198,7 +200,8 @@ export class Api {
   /** Address of a picture below the input folders; `size` asks for a thumbnail of so many pixels. */
   input = (path: string, size?: number) => this.url(`/api/inputs/${inUrl(path)}${size ? `?size=${size}` : ""}`);
 
-  runs = (query: { search?: string; status?: string; before?: string; limit?: number } = {}) =>
+  /** Newest first; `before` is the time of the last run of the page before. */
+  runs = (query: { search?: string; before?: number; limit?: number } = {}) =>
     this.#get<{ runs: Run[]; more: boolean }>("/runs", query);
   run = (id: string) => this.#get<PastRun>(`/runs/${inUrl(id)}`);
   removeRun = (id: string) => this.#send<unknown>("DELETE", `/runs/${inUrl(id)}`);
