@@ -1,0 +1,69 @@
+import "@xyflow/svelte/dist/style.css";
+import "./theme.css";
+import { mount as mountComponent, unmount } from "svelte";
+import AppView from "./App.svelte";
+import { Api, problemsOf } from "./lib/api";
+import { Kinds } from "./lib/catalog";
+import { WorkflowDocument } from "./lib/document.svelte";
+import { FilesState } from "./lib/files.svelte";
+import { RunsState } from "./lib/runs.svelte";
+import type { App } from "./lib/shared";
+import { Stage } from "./lib/stage.svelte";
+import { Tab } from "./lib/tab";
+import { Ui } from "./lib/ui.svelte";
+
+export interface Options {
+  /** Where the server is mounted: "" or "/latentloom". */
+  root: string;
+  /** The token of a shared workflow, which is shown and cannot be changed. */
+  share?: string;
+}
+
+declare global {
+  interface Window {
+    /** For tests: whether the page can be used, and what it holds. */
+    latentloom?: { ready: boolean; document?: WorkflowDocument; runs?: RunsState; files?: FilesState };
+  }
+}
+
+/** Show the editor in `element`; gives what takes it away again. */
+export async function mount(element: HTMLElement, { root, share }: Options): Promise<() => void> {
+  window.latentloom = { ready: false };
+  element.classList.add("latentloom");
+  try {
+    const app = await create(root);
+    const component = mountComponent(AppView, { target: element, props: { app } });
+    const stop = await begin(app, share);
+    window.latentloom = { ready: true, document: app.document, runs: app.runs, files: app.files };
+    return () => {
+      stop();
+      void unmount(component);
+    };
+  } catch (error) {
+    const sentences = problemsOf(error).map((problem) => problem.sentence);
+    element.innerText = ["The editor could not be started.", ...sentences].join("\n");
+    throw error;
+  }
+}
+
+async function create(root: string): Promise<App> {
+  const tab = new Tab();
+  const api = new Api(root, tab.client);
+  const catalog = new Kinds(await api.catalog());
+  const document = new WorkflowDocument(catalog);
+  const ui = new Ui();
+  const stage = new Stage(ui);
+  const runs = new RunsState(api, document, stage, tab);
+  const files = new FilesState(api, document, runs, stage, tab);
+  return { api, catalog, document, runs, files, stage, ui };
+}
+
+async function begin(app: App, share: string | undefined): Promise<() => void> {
+  if (share) {
+    const { content } = await app.api.shared(share);
+    app.document.openReadonly({ path: null, etag: null, writable: false, changes: [], problems: [], content });
+    return () => {};
+  }
+  const stops = [app.runs.start(), await app.files.start()];
+  return () => stops.forEach((stop) => stop());
+}
