@@ -29,11 +29,19 @@ from ..nodes.models import runtime
 from ..nodes.models.runtime import RuntimeSettings
 from . import assignments, folders, opening, show
 from .bars import Bars
+from .memory import explain
 
 CACHE_BYTES = 8 << 30
 """What `--cache` may fill."""
 
-_STYLES = {"done": "green", "reused": "cyan", "failed": "red", "skipped": "yellow", "cancelled": "yellow"}
+_STYLES = {
+    "done": "green",
+    "reused": "cyan",
+    "failed": "red",
+    "skipped": "yellow",
+    "cancelled": "yellow",
+    "muted": "dim",
+}
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,7 @@ def run_file(request: Request) -> int:
             tell=tell,
             files=files,
             salt=runtime.salt(request.machine),
+            explain=explain,
         )
     if request.as_json:
         show.document(_document(path, workflow, result))

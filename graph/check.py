@@ -10,6 +10,7 @@ import networkx as nx
 
 from .catalog import Catalog, NodeUnavailable
 from .files import Files
+from .modes import MUTE, Settled, settle
 from .node import Declaration
 from .problems import Hints, Problem, quoted
 from .settings import resolve
@@ -38,12 +39,13 @@ class Bound:
 @dataclass(frozen=True)
 class Checked:
     """A workflow bound to its nodes. `order` holds what the goals need, each node after those it depends on; it may
-    be run when no problem is `needed`."""
+    be run when no problem is `needed`. `muted` nodes do not run, as somebody said so or as they lack a muted one."""
 
     nodes: Mapping[str, Bound]
     goals: tuple[str, ...]
     order: tuple[str, ...]
     problems: tuple[Problem, ...]
+    muted: tuple[str, ...] = ()
 
 
 def check(
@@ -61,29 +63,32 @@ def bind(
 ) -> Checked:
     """The workflow's nodes with their functions, in order, and all problems.
 
-    Without `goals`, these are all effects, or if there is none, the nodes whose results nobody takes.
+    Without `goals`, these are all effects, or if there is none, the nodes whose results nobody takes. Nodes that are
+    muted or bypassed are none of them, and only their kinds are checked.
     """
     hints = Hints()
     declared, problems = _declarations(workflow, catalog, hints)
-    wiring = Wiring(workflow, declared, catalog, hints)
+    settled = settle(workflow, declared, hints)
+    problems += settled.problems
+    live = {id_: node for id_, node in declared.items() if id_ in settled.workflow.nodes}
+    wiring = Wiring(settled.workflow, live, catalog, hints)
     problems += wiring.problems
     nodes = {}
-    for id_, node in declared.items():
+    for id_, node in live.items():
         values, faults = resolve(id_, workflow.nodes[id_].settings, node, files, hints)
         problems += faults
         nodes[id_] = Bound(id_, node, values, wiring.sources[id_])
-    graph = _graph(workflow)
+    graph = _graph(settled.workflow)
     problems += _cycles(graph)
-    wanted = tuple(_default_goals(graph, declared) if goals is None else dict.fromkeys(goals))
-    for goal in wanted:
-        if goal not in graph:
-            hint = hints.did_you_mean(goal, workflow.nodes)
-            problems.append(Problem(f"There is no node {quoted(goal)} to run.{hint}"))
+    wanted = tuple(_default_goals(graph, live) if goals is None else dict.fromkeys(goals))
+    problems += [_no_goal(goal, workflow, settled, hints) for goal in wanted if goal not in graph]
     if not wanted:
-        problems.append(Problem("There is nothing to run: the workflow has no nodes, or no goal was named."))
+        every = "every node is muted or bypassed" if workflow.nodes and goals is None else "the workflow has no nodes"
+        problems.append(Problem(f"There is nothing to run: {every}, or no goal was named."))
     order = _order(graph, wanted)
     needed = {None, *order}
-    return Checked(nodes, wanted, order, tuple(replace(p, needed=p.node in needed) for p in problems))
+    problems = [replace(problem, needed=problem.node in needed) for problem in problems]
+    return Checked(nodes, wanted, order, tuple(problems), settled.muted)
 
 
 def _declarations(workflow: Workflow, catalog: Catalog, hints: Hints) -> tuple[dict[str, Declaration], list[Problem]]:
@@ -117,6 +122,16 @@ def _cycles(graph: nx.DiGraph) -> Iterator[Problem]:
             shown = circle if len(circle) <= 12 else [*circle[:12], f"… {len(circle) - 12} more …"]
             way = " -> ".join([*shown, circle[0]])
             yield Problem(f"The wires go in a circle: {way}. Take one of them away.", circle[0])
+
+
+def _no_goal(goal: str, workflow: Workflow, settled: Settled, hints: Hints) -> Problem:
+    if goal not in workflow.nodes:
+        return Problem(f"There is no node {quoted(goal)} to run.{hints.did_you_mean(goal, workflow.nodes)}")
+    if goal in settled.bypassed:
+        return Problem(f"Node {quoted(goal)} is bypassed, so there is nothing to run it for.")
+    itself = workflow.nodes[goal].extra.get("mode") == MUTE
+    because = "is muted" if itself else "needs a node that is muted"
+    return Problem(f"Node {quoted(goal)} {because}, so it cannot be run.")
 
 
 def _default_goals(graph: nx.DiGraph, declared: Mapping[str, Declaration]) -> list[str]:

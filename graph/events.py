@@ -8,6 +8,9 @@ from typing import Any
 
 from .problems import Problem
 
+Values = Callable[[], Mapping[str, Any] | None]
+"""Gives the outputs by name, or None where they are not kept. Call it while the event is being told, or not at all."""
+
 
 @dataclass(frozen=True)
 class RunStarted:
@@ -45,16 +48,29 @@ class Noted:
 
 
 @dataclass(frozen=True)
-class Reused:
-    """The node's result, or one that was made of it, was kept from before."""
+class Muted:
+    """The node takes no part, as somebody muted it, or one it cannot do without."""
 
     node: str
 
 
 @dataclass(frozen=True)
+class Reused:
+    """The node's result, or one that was made of it, was kept from before. Equal results have equal keys."""
+
+    node: str
+    key: str
+    values: Values
+
+
+@dataclass(frozen=True)
 class Finished:
+    """The node's function came to its end. Equal results have equal keys."""
+
     node: str
     seconds: float
+    key: str
+    values: Values
 
 
 @dataclass(frozen=True)
@@ -90,6 +106,8 @@ class RunFinished:
     ok: bool
 
 
-Event = RunStarted | Started | Progressed | Noted | Reused | Finished | Failed | Skipped | Cancelled | RunFinished
+Event = (
+    RunStarted | Muted | Started | Progressed | Noted | Reused | Finished | Failed | Skipped | Cancelled | RunFinished
+)
 Tell = Callable[[Event], object]
 """A listener. It is called in the thread of the run and must not raise."""

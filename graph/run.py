@@ -8,7 +8,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from time import perf_counter
 from typing import Any, Literal
 
@@ -26,7 +26,10 @@ from .provenance import Provenance
 from .store import Result, Store, versions
 from .workflow import Workflow
 
-Status = Literal["done", "reused", "failed", "skipped", "cancelled"]
+Status = Literal["done", "reused", "failed", "skipped", "cancelled", "muted"]
+
+Explain = Callable[[Exception], str | None]
+"""A sentence for an error of a library that is no fault of the node, such as memory that ran out; None for others."""
 
 
 class CheckFailed(Refused):
@@ -45,16 +48,18 @@ class Outcome:
 
 @dataclass(frozen=True)
 class RunResult:
-    """`values[goal][output]` of the goals that were reached, and the outcome of every node they need."""
+    """`values[goal][output]` of the goals that were reached, and the outcome of every node they need or that is muted.
+    `models` holds the fingerprints of the models that what was made rests on."""
 
     values: Mapping[str, Mapping[str, Any]]
     outcomes: Mapping[str, Outcome]
     seconds: float
     warnings: tuple[Problem, ...] = ()
+    models: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
-        return all(outcome.status in ("done", "reused") for outcome in self.outcomes.values())
+        return all(outcome.status in ("done", "reused", "muted") for outcome in self.outcomes.values())
 
     @property
     def cancelled(self) -> bool:
@@ -71,19 +76,21 @@ def run(
     files: Files | None = None,
     cancel: threading.Event | None = None,
     salt: str = "",
+    explain: Explain | None = None,
 ) -> RunResult:
     """Run what `goals` (node ids) need; without any, all effects, or if there is none, the nodes nobody takes from.
 
     `store` gives and keeps results; `tell` hears every event, in this thread; `files` says what may be read and
     written; `cancel` stops the run at the next node or step, as Ctrl+C does; `salt` is what results depend on besides
-    the workflow (device, precision). Raises `CheckFailed` before anything runs.
+    the workflow (device, precision); `explain` words errors of libraries. Raises `CheckFailed` before anything runs.
 
     A node that fails stops what depends on it and nothing else: look at `ok` and `outcomes`.
     """
     checked = bind(workflow, catalog, files, goals)
     if stopping := [problem for problem in checked.problems if problem.needed]:
         raise CheckFailed(stopping)
-    return _Run(workflow, checked, store, _nobody if tell is None else tell, files, cancel, salt)()
+    tell = _nobody if tell is None else tell
+    return _Run(workflow, checked, store, tell, files, cancel, salt, explain or _unexplained)()
 
 
 class _Run:
@@ -98,12 +105,14 @@ class _Run:
         files: Files | None,
         cancel: threading.Event | None,
         salt: str,
+        explain: Explain,
     ) -> None:
-        self.workflow, self.checked, self.store, self.tell = workflow, checked, store, tell
+        self.workflow, self.checked, self.store, self.tell, self.explain = workflow, checked, store, tell, explain
         self.nodes, self.order = checked.nodes, checked.order
         self.files, self.cancel = files or Files(), cancel or threading.Event()
         self.keys = keys(self.order, self.nodes, files, salt)
         self.results: dict[str, Result] = {}
+        self.models: dict[str, Any] = {}
         self.outcomes: dict[str, Outcome] = {}
         self.failed: dict[str, str] = {}  # node -> the failed node it depends on, or itself
 
@@ -112,6 +121,8 @@ class _Run:
         warnings = tuple(problem for problem in self.checked.problems if not problem.needed)
         try:
             self.tell(events.RunStarted(self.order, warnings))
+            for id_ in self.checked.muted:
+                self._end(id_, Outcome("muted"), events.Muted(id_))
             self._go()
         except KeyboardInterrupt:
             self.cancel.set()
@@ -120,7 +131,7 @@ class _Run:
                     self._end(id_, Outcome("cancelled"), events.Cancelled(id_))
         reached = [goal for goal in self.checked.goals if self.outcomes[goal].status in ("done", "reused")]
         values = {goal: self.results[self.keys[goal]].outputs for goal in reached}
-        result = RunResult(values, self.outcomes, perf_counter() - begun, warnings)
+        result = RunResult(values, self.outcomes, perf_counter() - begun, warnings, self.models)
         self.tell(events.RunFinished(result.seconds, result.ok))
         return result
 
@@ -161,9 +172,19 @@ class _Run:
         return [self.keys[source] for source, _ in self.nodes[id_].wires]
 
     def _reuse(self, id_: str, result: Result | None) -> None:
+        key = self.keys[id_]
         if result is not None:
-            self.results[self.keys[id_]] = result
-        self._end(id_, Outcome("reused", notes=result.notes if result else {}), events.Reused(id_))
+            self._hold(key, result)
+        notes = result.notes if result else {}
+        self._end(id_, Outcome("reused", notes=notes), events.Reused(id_, key, partial(self._values, id_)))
+
+    def _hold(self, key: str, result: Result) -> None:
+        self.results[key] = result
+        self.models.update(result.models)
+
+    def _values(self, id_: str) -> Mapping[str, Any] | None:
+        result = self.results.get(self.keys[id_]) or self._stored(id_)
+        return result.outputs if result else None
 
     def _come_to(self, id_: str) -> None:
         node = self.nodes[id_]
@@ -191,17 +212,19 @@ class _Run:
             self._end(id_, Outcome("cancelled", perf_counter() - begun, notes=notes), events.Cancelled(id_))
         except Exception as error:  # whatever a node raises is told, and stops only what depends on it
             expected = isinstance(error, NodeError | FileRefused)
-            sentence = str(error) if expected else f"{type(error).__name__}: {error}".removesuffix(": ")
-            trace = "" if expected else traceback.format_exc()
+            explained = str(error) if expected else self.explain(error)
+            sentence = explained or f"{type(error).__name__}: {error}".removesuffix(": ")
+            trace = "" if explained else traceback.format_exc()
             seconds = perf_counter() - begun
             self.failed[id_] = id_
             self._end(id_, Outcome("failed", seconds, sentence, notes), events.Failed(id_, sentence, seconds, trace))
         else:
-            self.results[self.keys[id_]] = result
-            if self.store is not None and lasting(self.keys[id_]):
-                self.store.put(self.keys[id_], result)
+            self._hold(key := self.keys[id_], result)
+            if self.store is not None and lasting(key):
+                self.store.put(key, result)
             seconds = perf_counter() - begun
-            self._end(id_, Outcome("done", seconds, notes=notes), events.Finished(id_, seconds))
+            finished = events.Finished(id_, seconds, key, partial(self._values, id_))
+            self._end(id_, Outcome("done", seconds, notes=notes), finished)
 
     def _arguments(self, node: Bound, notes: dict[str, Any]) -> dict[str, Any]:
         arguments = dict(node.settings)
@@ -263,6 +286,10 @@ def _outputs(node: Bound, returned: Any) -> dict[str, Any]:
 
 def _nobody(event: events.Event) -> None:
     """Hears a run nobody listens to."""
+
+
+def _unexplained(error: Exception) -> None:
+    """Has no sentence for any error."""
 
 
 def _file_name(title: str) -> str:

@@ -173,3 +173,20 @@ def test_what_a_killed_run_left_is_swept_away(cli, workflow, tmp_path):
         os.utime(part, (then, then))
     assert cli("run", workflow).exit_code == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {".young.part", "Twice_0001.png"}
+
+
+def test_muted_nodes_are_shown_and_do_not_run(cli, workflow, document, tmp_path):
+    document["nodes"]["big"]["mode"] = "bypass"
+    document["nodes"]["other"] = {"type": "save_image", "mode": "mute"}
+    document["wires"].append(["big.image", "other.image"])
+    workflow.write_text(json.dumps(document))
+    result = cli("run", workflow)
+    assert result.exit_code == 0 and "1 muted" in result.stdout
+    with Pillow.open(tmp_path / "out/Twice_0001.png") as picture:
+        assert picture.size == (20, 10)  # as it was loaded
+    report = json.loads(cli("run", workflow, "--json").stdout)
+    assert {id_: node["status"] for id_, node in report["nodes"].items()} == {
+        "other": "muted",
+        "load": "done",
+        "save": "done",
+    }

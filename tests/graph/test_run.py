@@ -505,3 +505,38 @@ def test_provenance_holds_every_setting_in_force():
         Catalog.of(save, *(CATALOG[n].function for n in ("number", "add"))),
     )
     assert told == [{"a.value": 9, "b.plus": 0, "s.copies": 2}]
+
+
+def test_values_can_be_had_while_an_end_is_told():
+    heard = {}
+
+    def look(event):
+        if isinstance(event, events.Finished | events.Reused):
+            heard[event.node] = (event.key, event.values())
+
+    store = MemoryStore(1 << 20)
+    chain = workflow({"a": "number", "b": "double", "c": "show"}, "a.number -> b.number", "b.even -> c.text")
+    run(chain, CATALOG, store=store, tell=look)
+    first, heard = heard, {}
+    run(chain, CATALOG, store=store, tell=look)
+    assert first["a"][1] == {"number": Number(1)} and first["b"][1] == {"even": Even(2)} and first["c"][1] == {}
+    assert {id_: heard[id_] for id_ in "ab"} == {id_: first[id_] for id_ in "ab"}  # "a" only from the store
+    assert heard["c"][0] != first["c"][0]  # an effect is never the same
+
+
+def test_values_that_were_dropped_are_none():
+    told = []
+    chain = workflow({"a": "number", "b": "double", "c": "halve"}, "a.number -> b.number", "b.even -> c.even")
+    run(chain, CATALOG, tell=told.append)
+    late = {event.node: event.values() for event in told if isinstance(event, events.Finished)}
+    assert late["a"] is None and late["b"] is None and late["c"] is not None
+
+
+def test_errors_of_libraries_are_worded_by_who_runs():
+    chain = workflow({"a": "number", "b": ("spell", {"style": "roman"})}, "a.number -> b.number")
+    told = []
+    result = run(chain, CATALOG, tell=told.append, explain=lambda error: f"No Romans here: {error}")
+    assert result.outcomes["b"].error == "No Romans here: 'roman'"
+    assert next(event for event in told if isinstance(event, events.Failed)).traceback == ""
+    result = run(chain, CATALOG, tell=told.append, explain=lambda error: None)
+    assert result.outcomes["b"].error == "KeyError: 'roman'"
