@@ -25,8 +25,10 @@ type Store = Pick<Storage, "getItem" | "setItem" | "removeItem" | "key" | "lengt
 export class Drafts {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #pending: (() => Work) | null = null;
+  /** Where the last state told of lies, and whether any lies anywhere. */
   #inBrowser = true;
   #onServer = true;
+  #stored = false;
   #sending: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -55,6 +57,7 @@ export class Drafts {
     const { origin, ...work } = this.#pending();
     this.#pending = null;
     const draft: Draft = { id: this.tab.draft, saved: Date.now() / 1000, ...work };
+    this.#stored = true;
     this.#inBrowser = this.#write({ draft, origin });
     this.#onServer = false;
     // One after another: an older state must not arrive last.
@@ -69,14 +72,14 @@ export class Drafts {
     if (!this.#onServer) this.keep(work);
   }
 
+  /** Nothing is unsaved: a draft of before is of no use. */
+  settle(): void {
+    if (this.#pending || this.#stored) this.forget();
+  }
+
   /** The work was saved, or is to be dropped. */
   forget(id = this.tab.draft): void {
-    if (id === this.tab.draft) {
-      clearTimeout(this.#timer);
-      this.#timer = undefined;
-      this.#pending = null;
-      this.#inBrowser = this.#onServer = true;
-    }
+    if (id === this.tab.draft) this.#reset();
     this.#remove(id);
     this.#sending = this.#sending.then(() => this.api.removeDraft(id)).catch(() => {});
   }
@@ -84,14 +87,22 @@ export class Drafts {
   /** Leave the draft behind where it can be found, and start another. */
   leave(): void {
     this.flush();
-    this.#inBrowser = this.#onServer = true;
+    this.#reset();
     this.tab.draft = randomName();
+  }
+
+  /** Go on with a draft that another tab left behind. */
+  take(id: string): void {
+    this.#reset();
+    this.#stored = true;
+    this.tab.draft = id;
   }
 
   /** This tab's draft, if it belongs to the address the page was opened with. Otherwise it is left behind. */
   async own(address: string): Promise<LocalDraft | null> {
     const found = this.local(this.tab.draft) ?? (await this.#fromServer(this.tab.draft));
     if (!found) return null;
+    this.#stored = true;
     if (belongs(found.origin, address)) return found;
     this.leave();
     return null;
@@ -124,6 +135,14 @@ export class Drafts {
   async listed(): Promise<DraftEntry[]> {
     const [used, { drafts }] = await Promise.all([this.tab.draftsInUse(), this.api.drafts()]);
     return drafts.filter((draft) => !used.has(draft.id)).sort((a, b) => b.saved - a.saved);
+  }
+
+  #reset(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#pending = null;
+    this.#inBrowser = this.#onServer = true;
+    this.#stored = false;
   }
 
   async #fromServer(id: string): Promise<LocalDraft | null> {

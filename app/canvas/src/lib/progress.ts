@@ -33,7 +33,7 @@ export function laterJob(known: Job | undefined, heard: Job): Job {
 }
 
 /** Where a job first heard of by itself stands in the list: after those that wait, or first of the ended. */
-export function placeFor(job: Job, order: readonly string[], jobs: ReadonlyMap<string, Job>): number {
+export function placeFor(order: readonly string[], jobs: ReadonlyMap<string, Job>): number {
   const firstEnded = order.findIndex((id) => !isActive(jobs.get(id)!.status));
   return firstEnded < 0 ? order.length : firstEnded;
 }

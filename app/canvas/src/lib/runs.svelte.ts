@@ -1,12 +1,12 @@
 /** The jobs the server knows, live, and the one whose states the canvas shows. */
 
 import { SvelteMap } from "svelte/reactivity";
-import { type Api, ApiError, problemsOf } from "./api";
+import { type Api, ApiError, problem, problemsOf } from "./api";
 import { isActive, laterJob, laterState, placeFor } from "./progress";
 import { Socket } from "./socket";
 import type { Stage } from "./stage.svelte";
 import type { Tab } from "./tab";
-import type { Job, JobDetail, Message, NodeState, OpenDocument, Runs } from "./types";
+import type { Job, JobDetail, Message, NodeState, OpenDocument, Request, Run, Runs } from "./types";
 
 /** Dispatched on the window before the document is read: fields hand over what was typed and not yet committed. */
 export const FLUSH = "latentloom:flush";
@@ -54,11 +54,15 @@ export class RunsState implements Runs {
     makeSocket?: (address: string) => WebSocket,
   ) {
     this.#wanted = tab.watched;
+    tab.renamed = () => {
+      api.client = tab.client;
+      this.#socket.send(this.#greeting());
+    };
     this.#socket = new Socket(
       api.events,
       {
         message: (message) => this.receive(message),
-        greeting: () => ({ type: "hello", client: this.client, watch: this.#wanted, file: this.document.path }),
+        greeting: () => this.#greeting(),
         connected: (is) => this.#connection(is),
       },
       makeSocket,
@@ -130,7 +134,7 @@ export class RunsState implements Runs {
         client: this.client,
       });
       this.document.problems = [];
-      this.stage.obstacles([]);
+      this.stage.obstacles = [];
       this.document.advanceSeeds();
       this.#sent.add(job.id);
       this.#follow = true;
@@ -212,8 +216,12 @@ export class RunsState implements Runs {
     }
   }
 
+  #greeting(): Request {
+    return { type: "hello", client: this.client, watch: this.#wanted, file: this.document.path };
+  }
+
   #connection(is: boolean): void {
-    if (is && this.everConnected && !this.connected) this.stage.toast("Connected again.", "good");
+    if (is && this.everConnected && !this.connected) this.stage.say("Connected again.");
     this.connected = is;
     this.everConnected ||= is;
   }
@@ -237,7 +245,7 @@ export class RunsState implements Runs {
     this.#learn(job);
     if (!known) {
       const order = [...this.#order];
-      order.splice(placeFor(job, order, this.#jobs), 0, job.id);
+      order.splice(placeFor(order, this.#jobs), 0, job.id);
       this.#order = order;
     }
     this.#followTo(job);
@@ -307,7 +315,7 @@ export class RunsState implements Runs {
             this.#states.set(node, { ...state, status: "cancelled" });
           }
         }
-        this.stage.toast("The server was restarted while your workflow ran: run it again.", "bad");
+        this.stage.complain([problem("The server was restarted while your workflow ran. Run it again.")]);
       }
       this.#wanted = this.tab.watched = null;
       this.#findAgain();
@@ -336,8 +344,8 @@ export class RunsState implements Runs {
     const problems = problemsOf(error);
     if (error instanceof ApiError && error.status === 422) {
       this.document.problems = problems;
-      this.stage.obstacles(problems);
-    } else this.stage.toast(problems.map((problem) => problem.sentence).join(" "), "bad");
+      this.stage.obstacles = problems;
+    } else this.stage.complain(problems);
   }
 
   async #attempt(action: () => Promise<void>): Promise<void> {
@@ -350,17 +358,13 @@ export class RunsState implements Runs {
 }
 
 /** A kept run in the shape of a job. */
-export function asDetail(
-  run: { id: string; name: string; status: string; file: string | null; submitted: number; seconds: number | null; error: string },
-  workflow: JobDetail["workflow"],
-  nodes: JobDetail["nodes"],
-): JobDetail {
-  const status = run.status === "interrupted" ? "cancelled" : (run.status as JobDetail["status"]);
+export function asDetail(run: Run, workflow: JobDetail["workflow"], nodes: JobDetail["nodes"]): JobDetail {
+  const { id, name, file, error, submitted, seconds } = run;
+  const status = run.status === "interrupted" ? "cancelled" : run.status;
   return {
-    ...{ id: run.id, name: run.name, status, file: run.file, error: run.error, submitted: run.submitted },
-    ...{ client: null, device: "", thumbnail: null, goals: null, warnings: [], workflow, nodes },
-    started: run.submitted,
-    ended: run.seconds === null ? null : run.submitted + run.seconds,
+    ...{ id, name, status, file, error, submitted, started: submitted, workflow, nodes },
+    ...{ client: null, device: "", thumbnail: null, goals: null, warnings: [] },
+    ended: seconds === null ? null : submitted + seconds,
     progress: status === "done" ? 1 : 0,
   };
 }

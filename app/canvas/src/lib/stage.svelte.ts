@@ -1,80 +1,36 @@
-/** What is open over the canvas: one side panel, one dialog or several on top of each other, and passing notices. */
+/** What lies over the page besides the panel that `Ui` has open: questions on top of it, and what is in the way of a run. */
 
 import type { Problem } from "./types";
+import type { Ui } from "./ui.svelte";
 
 export type Dialog =
-  | { kind: "files" }
-  | { kind: "save-as"; suggestion: string }
-  | { kind: "gallery" }
-  | { kind: "compare"; a: string; b: string }
-  | { kind: "versions"; path: string }
-  | { kind: "templates" }
-  | { kind: "share" }
+  | { kind: "save-as"; suggestion: string; done: (saved: boolean) => void }
   | { kind: "conflict" }
-  | { kind: "changes"; title: string; sentences: string[] }
+  | { kind: "changes"; title: string; sentences: readonly string[] }
   | { kind: "question"; question: Question; answer: (value: string | null) => void };
 
 export interface Question {
   title: string;
   text: string;
-  choices: { value: string; label: string; tone?: "main" | "danger" }[];
-  /** With a field to type into, which the answer is. */
-  field?: { label: string; value: string };
+  choices: { value: string; label: string; tone?: "primary" | "danger" }[];
 }
-
-export type Side = "queue" | "problems";
-
-export interface Toast {
-  id: number;
-  text: string;
-  tone: "info" | "good" | "bad";
-  action: { label: string; run: () => void } | null;
-}
-
-const TOAST_SECONDS = { info: 5, good: 4, bad: 10 };
 
 export class Stage {
-  side = $state<Side | null>(null);
   dialogs = $state.raw<readonly Dialog[]>([]);
-  toasts = $state.raw<readonly Toast[]>([]);
-  /** What the last attempt to run, save or open ran into. */
-  problems = $state.raw<readonly Problem[]>([]);
-  #count = 0;
+  /** What the last attempt to run met; shown until it is closed or the next attempt. */
+  obstacles = $state.raw<readonly Problem[]>([]);
+  /** The two runs compared, and whether to go back to the gallery from there. */
+  comparing = $state.raw<{ a: string; b: string; from: "gallery" | null } | null>(null);
+
+  constructor(readonly ui: Ui) {}
 
   open(dialog: Dialog): void {
-    if (this.dialogs.some((open) => open.kind === dialog.kind && dialog.kind !== "question")) return;
+    if (dialog.kind !== "question" && this.dialogs.some((open) => open.kind === dialog.kind)) return;
     this.dialogs = [...this.dialogs, dialog];
   }
 
   close(dialog: Dialog): void {
     this.dialogs = this.dialogs.filter((open) => open !== dialog);
-  }
-
-  closeAll(): void {
-    for (const dialog of this.dialogs) if (dialog.kind === "question") dialog.answer(null);
-    this.dialogs = [];
-  }
-
-  toggle(side: Side): void {
-    this.side = this.side === side ? null : side;
-  }
-
-  toast(text: string, tone: Toast["tone"] = "info", action: Toast["action"] = null): void {
-    const toast = { id: ++this.#count, text, tone, action };
-    // The same words again take the place of the first.
-    this.toasts = [...this.toasts.filter((shown) => shown.text !== text), toast].slice(-4);
-    setTimeout(() => this.dismiss(toast.id), (TOAST_SECONDS[tone] + (action ? 10 : 0)) * 1000);
-  }
-
-  dismiss(id: number): void {
-    this.toasts = this.toasts.filter((toast) => toast.id !== id);
-  }
-
-  /** Show what is in the way, in the side panel. */
-  obstacles(problems: readonly Problem[]): void {
-    this.problems = problems;
-    if (problems.length > 0) this.side = "problems";
-    else if (this.side === "problems") this.side = null;
   }
 
   /** The chosen value, or null when the question was put aside. */
@@ -90,5 +46,18 @@ export class Stage {
       };
       this.open(dialog);
     });
+  }
+
+  compare(a: string, b: string): void {
+    this.comparing = { a, b, from: this.ui.panel === "gallery" ? "gallery" : null };
+    this.ui.panel = "compare";
+  }
+
+  say(text: string): void {
+    this.ui.toast(text);
+  }
+
+  complain(problems: readonly Problem[]): void {
+    this.ui.toast(problems.map((problem) => problem.sentence).join(" "), { tone: "error", time: 10_000 });
   }
 }

@@ -34,10 +34,10 @@ export class Tab {
   #channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel(TABS);
   #others = new Set<string>();
 
-  constructor(
-    /** Called when a duplicated tab had to take names of its own. */
-    readonly renamed: () => void = () => {},
-  ) {
+  /** Called when a duplicated tab had to take names of its own. */
+  renamed: () => void = () => {};
+
+  constructor() {
     remember(CLIENT, this.client);
     remember(DRAFT, this.#draft);
     if (!this.#channel) return;
