@@ -9,12 +9,12 @@ from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.table import Table
 
-from ..graph.catalog import Catalog, NodeUnavailable
+from ..graph.catalog import Catalog
 from ..graph.document import WorkflowError
 from ..graph.problems import Problem, did_you_mean, quoted
 from ..nodes.catalog import NODES
 from . import show
-from .reference import describe, markdown
+from .reference import catalog_of, markdown, shown
 
 
 def print_nodes(name: str | None, as_json: bool, as_markdown: bool) -> int:
@@ -22,15 +22,10 @@ def print_nodes(name: str | None, as_json: bool, as_markdown: bool) -> int:
     catalog = Catalog(NODES, "latentloom.nodes")
     if name is not None and name not in catalog:
         raise WorkflowError([Problem(f"There is no node {quoted(name)}.{did_you_mean(name, catalog)}")])
-    described, unusable = [], []
-    for each in [name] if name else catalog:
-        try:
-            described.append(describe(catalog[each]))
-        except NodeUnavailable as error:
-            unusable.append(Problem(str(error)))
-    described.sort(key=lambda node: (node["category"], node["name"]))
+    found = catalog_of(catalog, [name] if name else None)
+    described, unusable = found["nodes"], [Problem(**each) for each in found["problems"]]
     if as_json:
-        show.document({"nodes": described, "problems": show.plain(unusable)})
+        show.document(found)
     elif as_markdown:
         print(markdown(described))
     elif name:
@@ -62,8 +57,8 @@ def _print_one(node: dict[str, Any]) -> None:
     console.print(node["category"] + (", saves or shows; runs every time" if node["effect"] else ""), style="dim")
     console.print(Padding(Markdown(node["doc"]), (0, 0, 1, 2)))
     for title, rows in (
-        ("Inputs", [(port["name"], port["type"], _wanted(port)) for port in node["inputs"]]),
-        ("Outputs", [(port["name"], port["type"], "") for port in node["outputs"]]),
+        ("Inputs", [(port["name"], " or ".join(port["types"]), _wanted(port)) for port in node["inputs"]]),
+        ("Outputs", [(port["name"], " or ".join(port["types"]), "") for port in node["outputs"]]),
         ("Settings", [(each["name"], _kind(each), each["description"]) for each in node["settings"]]),
     ):
         if rows:
@@ -84,5 +79,5 @@ def _wanted(port: dict[str, Any]) -> str:
 
 
 def _kind(setting: dict[str, Any]) -> str:
-    default = "needs a value" if setting["required"] else f"default {setting['shown_default']}"
+    default = "needs a value" if setting["required"] else f"default {shown(setting['default'])}"
     return f"{setting['kind']}, {default}"

@@ -1,13 +1,17 @@
-"""What a node's declaration says, as plain values and as Markdown."""
+"""What the declarations of nodes say, as plain values and as Markdown."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from dataclasses import asdict
 from typing import Any
 
+from ..graph.catalog import Catalog, NodeUnavailable
+from ..graph.files import Reads, Writes
 from ..graph.node import Declaration, Setting
+from ..graph.ports import Input, Output, type_name
+from ..graph.problems import Problem
 
 _TYPES = {
     "integer": "whole number",
@@ -18,19 +22,40 @@ _TYPES = {
 }
 
 
+def catalog_of(catalog: Catalog, names: Iterable[str] | None = None) -> dict[str, Any]:
+    """All nodes, or those of these names, by category and name; the types their wires carry, each with those it is a
+    kind of, nearest first; and what cannot be used. All as JSON values."""
+    declared, problems = [], []
+    for name in catalog if names is None else names:
+        try:
+            declared.append(catalog[name])
+        except NodeUnavailable as error:
+            problems.append(asdict(Problem(str(error))))
+    declared.sort(key=lambda node: (node.category, node.name))
+    carried = [
+        kind
+        for node in declared
+        for port in (*node.inputs.values(), *node.outputs.values())
+        for kind in (port.accepts if isinstance(port, Input) else port.gives)
+    ]
+    types = {type_name(kind): [type_name(each) for each in kind.__mro__ if each is not object] for kind in carried}
+    return {"nodes": [describe(node) for node in declared], "types": dict(sorted(types.items())), "problems": problems}
+
+
 def describe(node: Declaration) -> dict[str, Any]:
     """Everything a reference tells of a node, as JSON values."""
     return {
         "name": node.name,
+        "title": _title(node.name),
         "category": node.category,
         "effect": node.effect,
         "summary": node.summary,
         "doc": node.doc,
         "inputs": [
-            {"name": port.name, "type": port.type_names, "optional": port.optional, "many": port.many}
+            {"name": port.name, "types": _names(port), "optional": port.optional, "many": port.many}
             for port in node.inputs.values()
         ],
-        "outputs": [{"name": port.name, "type": port.type_names} for port in node.outputs.values()],
+        "outputs": [{"name": port.name, "types": _names(port)} for port in node.outputs.values()],
         "settings": [_setting(setting) for setting in node.settings.values()],
         "links": node.links,
     }
@@ -41,33 +66,64 @@ def markdown(nodes: Iterable[Mapping[str, Any]]) -> str:
     return "\n".join(_section(node) for node in nodes).rstrip()
 
 
-def kind(schema: Mapping[str, Any], definitions: Mapping[str, Any] = MappingProxyType({})) -> str:
+def kind(schema: Mapping[str, Any]) -> str:
     """What a JSON schema accepts, in words: `whole number from 1 to 1000`, `png | jpeg | webp`."""
-    definitions = definitions or schema.get("$defs", {})
-    if "$ref" in schema:
-        return kind(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    if "$defs" in schema:
+        return kind(_whole(schema))
     if "enum" in schema:
-        return " | ".join(_shown(value) for value in schema["enum"])
+        return " | ".join(shown(value) for value in schema["enum"])
     if "const" in schema:
-        return _shown(schema["const"])
+        return shown(schema["const"])
     if "anyOf" in schema:
-        return " or ".join(kind(part, definitions) for part in schema["anyOf"])
+        return " or ".join(kind(part) for part in schema["anyOf"])
     if schema.get("type") == "array":
-        return f"list of {kind(schema.get('items', {}), definitions)}"
+        return f"list of {kind(schema.get('items', {}))}"
     return _TYPES.get(schema.get("type", ""), "value") + _limits(schema)
 
 
+def shown(value: Any) -> str:
+    """A value as a person reads it: text as it is, unless that would show as nothing, and the rest as JSON."""
+    if isinstance(value, str) and value.strip() == value and value:
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _title(name: str) -> str:
+    """A name in words; one that cannot be spoken is an abbreviation."""
+    words = [word if set(word) & set("aeiouy") else word.upper() for word in name.split("_")]
+    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
+
+
+def _names(port: Input | Output) -> list[str]:
+    return [type_name(kind) for kind in (port.accepts if isinstance(port, Input) else port.gives)]
+
+
 def _setting(setting: Setting) -> dict[str, Any]:
-    schema = setting.schema
+    schema = _whole(setting.schema)
+    reads = setting.markers(Reads)
     return {
         "name": setting.name,
         "kind": kind(schema),
         "required": setting.required,
         "default": schema.get("default"),
-        "shown_default": _shown(schema.get("default")),
         "description": setting.description,
         "schema": schema,
+        "reads": reads[0].kind if reads else None,
+        "writes": bool(setting.markers(Writes)),
     }
+
+
+def _whole(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema with its definitions written where they are referred to, so that whoever draws it need not look."""
+    definitions = schema.get("$defs", {})
+
+    def filled(part: Any) -> Any:
+        if isinstance(part, Mapping):
+            named = definitions[part["$ref"].rpartition("/")[2]] if "$ref" in part else {}
+            return {key: filled(value) for key, value in {**named, **part}.items() if key not in ("$ref", "$defs")}
+        return [filled(each) for each in part] if isinstance(part, list) else part
+
+    return filled(schema)
 
 
 def _limits(schema: Mapping[str, Any]) -> str:
@@ -76,12 +132,6 @@ def _limits(schema: Mapping[str, Any]) -> str:
         return f" from {least:g} to {most:g}"
     words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
     return "".join(f", {word} {schema[key]:g}" for key, word in words.items() if key in schema)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, str) and value.strip() == value and value:
-        return value
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _section(node: Mapping[str, Any]) -> str:
@@ -93,7 +143,7 @@ def _section(node: Mapping[str, Any]) -> str:
     if node["settings"]:
         lines += ["| setting | takes | default | |", "|---|---|---|---|"]
         for setting in node["settings"]:
-            default = "needs a value" if setting["required"] else f"`{setting['shown_default']}`"
+            default = "needs a value" if setting["required"] else f"`{shown(setting['default'])}`"
             cells = (f"`{setting['name']}`", setting["kind"], default, setting["description"])
             lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
         lines.append("")
@@ -104,4 +154,4 @@ def _section(node: Mapping[str, Any]) -> str:
 
 def _port(port: Mapping[str, Any]) -> str:
     extra = ", any number" if port.get("many") else ", may stay empty" if port.get("optional") else ""
-    return f"`{port['name']}` ({port['type']}{extra})"
+    return f"`{port['name']}` ({' or '.join(port['types'])}{extra})"

@@ -16,7 +16,13 @@ def encode_image(
     model: Model,
     image: Image,
     seed: Annotated[
-        int, Field(ge=0, lt=2**63, description="of the autoencoder's own noise; image i takes seed + i")
+        int,
+        Field(
+            ge=0,
+            lt=2**63,
+            description="of the autoencoder's own noise; image i takes seed + i",
+            json_schema_extra={"format": "seed"},
+        ),
     ] = 0,
     progress: Progress = QUIET,
 ) -> Latent:

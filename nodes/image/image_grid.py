@@ -21,7 +21,14 @@ _READABLE = 192
 def image_grid(
     images: tuple[Image, ...],
     columns: Annotated[int, Field(ge=0, le=100, description="0 makes the sheet nearly square")] = 0,
-    labels: Annotated[str, Field(max_length=20_000, description="one line for each image, in their order")] = "",
+    labels: Annotated[
+        str,
+        Field(
+            max_length=20_000,
+            description="one line for each image, in their order",
+            json_schema_extra={"format": "textarea"},
+        ),
+    ] = "",
     gap: Annotated[int, Field(ge=0, le=256, description="pixels between the images and around them")] = 8,
     scale: Annotated[int, Field(ge=0, le=64, description="repeat each pixel so often; 0 decides by the size")] = 0,
     background: Annotated[Colour, Field(description="of the sheet; the labels are black or white upon it")] = "white",

@@ -16,7 +16,15 @@ MAX_SEED = 2**53 - 1
 @node
 def gaussian_noise(
     latent: Latent,
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED, description="image i of a batch is drawn with seed + i")] = 0,
+    seed: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=MAX_SEED,
+            description="image i of a batch is drawn with seed + i",
+            json_schema_extra={"format": "seed"},
+        ),
+    ] = 0,
 ) -> Noise:
     """Standard normal noise (B, C, h, w) in the shape of `latent`.
 

@@ -16,7 +16,10 @@ def encode_prompt(
     model: Model,
     text: Annotated[
         str,
-        Field(description="(word) and (word:1.3) strengthen, [word] weakens, \\( is a bracket, BREAK begins a chunk"),
+        Field(
+            description="(word) and (word:1.3) strengthen, [word] weakens, \\( is a bracket, BREAK begins a chunk",
+            json_schema_extra={"format": "textarea"},
+        ),
     ],
     clip_skip: Annotated[int, Field(ge=0, le=24, description="layers of the text encoder left out at its end")] = 0,
     progress: Progress = QUIET,

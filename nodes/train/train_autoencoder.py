@@ -23,7 +23,10 @@ def train_autoencoder(
     batch: Annotated[int, Field(ge=2, le=4096, description="pictures a step")] = 24,
     rate: Annotated[float, Field(gt=0, le=0.1, description="highest learning rate")] = 2e-3,
     noise: Annotated[float, Field(ge=0, le=1, description="latent error to learn to forgive, in deviations")] = 0.2,
-    seed: Annotated[int, Field(ge=0, le=2**31, description="of the weights and the pictures")] = 0,
+    seed: Annotated[
+        int,
+        Field(ge=0, le=2**31, description="of the weights and the pictures", json_schema_extra={"format": "seed"}),
+    ] = 0,
     progress: Progress = QUIET,
     *,
     files: Files,

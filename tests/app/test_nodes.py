@@ -5,9 +5,11 @@ import json
 from typing import Annotated, Literal
 
 import pytest
+from arithmetic import CATALOG
 from pydantic import Field, TypeAdapter
 
-from latentloom.app.reference import describe, kind, markdown
+from latentloom.app.reference import catalog_of, describe, kind, markdown
+from latentloom.graph.catalog import Catalog
 from latentloom.graph.node import declaration, node
 from latentloom.nodes.catalog import NODES
 from latentloom.nodes.types import Image, Latent
@@ -58,14 +60,55 @@ def test_a_description_holds_ports_settings_and_links():
     assert json.loads(json.dumps(found)) == found
     assert found["summary"] == "Mix images." and found["links"] == ["https://arxiv.org/abs/2006.11239"]
     assert found["inputs"] == [
-        {"name": "images", "type": "Image", "optional": False, "many": True},
-        {"name": "latent", "type": "Latent", "optional": True, "many": False},
+        {"name": "images", "types": ["Image"], "optional": False, "many": True},
+        {"name": "latent", "types": ["Latent"], "optional": True, "many": False},
     ]
-    assert found["outputs"] == [{"name": "image", "type": "Image"}]
+    assert found["outputs"] == [{"name": "image", "types": ["Image"]}]
     assert [(each["name"], each["kind"], each["default"]) for each in found["settings"]] == [
         ("part", "number from 0 to 1", 0.5),
         ("name", "text", ""),
     ]
+
+
+def test_a_catalog_holds_nodes_types_and_what_cannot_be_used():
+    found = catalog_of(Catalog({**NODES, "gone": "image.gone"}, "latentloom.nodes"))
+    assert json.loads(json.dumps(found)) == found
+    assert [node["name"] for node in found["nodes"]][:2] == ["draw_figure", "grade_shapes"]  # by category
+    assert {node["name"] for node in found["nodes"]} == set(NODES)
+    assert found["types"]["Image"] == ["Image"] and "Model" in found["types"]
+    assert "gone" in found["problems"][0]["sentence"] and found["problems"][0]["node"] is None
+
+
+def test_a_type_is_told_with_those_it_is_a_kind_of():
+    assert catalog_of(CATALOG)["types"]["Even"] == ["Even", "Number"]
+
+
+def test_settings_tell_what_they_read_and_write():
+    nodes = {node["name"]: node for node in catalog_of(Catalog(NODES, "latentloom.nodes"))["nodes"]}
+    settings = {name: {each["name"]: each for each in node["settings"]} for name, node in nodes.items()}
+    assert settings["load_image"]["path"]["reads"] == "input" and settings["load_model"]["source"]["reads"] == "models"
+    assert settings["save_image"]["name"]["writes"] and not settings["save_image"]["quality"]["writes"]
+    assert settings["resize"]["width"]["reads"] is None
+    assert (nodes["encode_prompt"]["title"], nodes["cfg"]["title"]) == ("Encode prompt", "CFG")
+
+
+def test_the_page_can_draw_every_setting_by_its_schema_alone():
+    nodes = catalog_of(Catalog(NODES, "latentloom.nodes"))["nodes"]
+    formats = {
+        (node["name"], each["name"]): each["schema"].get("format") for node in nodes for each in node["settings"]
+    }
+    assert {key: value for key, value in formats.items() if key[1] == "seed" and value != "seed"} == {}
+    assert formats["encode_prompt", "text"] == formats["prompt_list", "text"] == "textarea"
+    assert "$ref" not in json.dumps(nodes) and "$defs" not in json.dumps(nodes)
+
+
+def test_definitions_are_written_where_they_are_used():
+    @node(category="test")
+    def paint(colour: Colour | None = Colour.RED) -> Image:
+        raise NotImplementedError
+
+    schema = describe(declaration(paint))["settings"][0]["schema"]
+    assert schema["anyOf"][0]["enum"] == ["red", "blue"] and schema["default"] == "red" and "$defs" not in schema
 
 
 def test_markdown_escapes_its_table():
