@@ -50,8 +50,8 @@ class Declaration:
 
     @property
     def category(self) -> str:
-        """The folder the node's file stands in, or the one given."""
-        return self.category_given or self.function.__module__.split(".")[-2]
+        """The folder the node's file stands in, or the one given; of a file in no folder, its name."""
+        return self.category_given or self.function.__module__.split(".")[-2:][0]
 
     @cached_property
     def summary(self) -> str:
