@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 _KEYS = ("latentloom.workflow", "latentloom.settings", "latentloom.lock")
 
@@ -41,8 +41,9 @@ class Provenance:
         return cls(workflow, _mapping(settings), _mapping(lock))
 
 
-def read_provenance(path: Path) -> Provenance | None:
-    """What the PNG picture at `path` carries; `None` for a picture without a workflow and a file that is no PNG."""
+def read_provenance(path: Path | IO[bytes]) -> Provenance | None:
+    """What the PNG picture at `path`, or in an open file, carries; `None` for a picture without a workflow and a file
+    that is no PNG."""
     from PIL import Image, UnidentifiedImageError
 
     try:
