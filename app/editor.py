@@ -1,0 +1,66 @@
+"""The Gradio pages: the canvas at `/`, and a workflow as a plain form at `/app`."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import gradio as gr
+from fastapi import FastAPI
+from gradio.themes import Base
+from gradio.themes.utils.fonts import Font
+
+from .canvas import component
+from .form import form
+from .jobs.queue import Queue
+from .workspace.workspace import Workspace
+
+ICON = Path(__file__).with_name("icon.svg")
+
+_CSS = """
+#latentloom {position: fixed; inset: 0; z-index: 1}
+#app-status p {margin: 0.25rem 0}
+"""
+
+_KEPT_SECONDS = 3600
+"""How long Gradio keeps its copies of pictures the form showed."""
+
+
+def blocks(workspace: Workspace, queue: Queue) -> gr.Blocks:
+    """Both pages. Raises `PageMissing` where the canvas was not built."""
+    with gr.Blocks(
+        title="Latentloom", analytics_enabled=False, fill_width=True, delete_cache=(_KEPT_SECONDS, _KEPT_SECONDS)
+    ) as pages:
+        gr.Navbar(visible=False)
+        component.canvas("latentloom")
+    with pages.route("App", "/app", show_in_navbar=False):
+        gr.Navbar(visible=False)
+        form(pages, workspace, queue)
+    return pages
+
+
+def mount(app: FastAPI, workspace: Workspace, queue: Queue) -> FastAPI:
+    """Let `app` answer with the pages whatever its own routes do not. Raises `PageMissing`."""
+    pages = blocks(workspace, queue)
+    gr.set_static_paths([component.STATIC])
+    # Gradio's own themes fetch their fonts from another server.
+    theme = Base(font=[Font("system-ui"), Font("sans-serif")], font_mono=[Font("ui-monospace"), Font("monospace")])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "SSR mode is not supported with multi-page apps")  # nor is it asked for
+        return gr.mount_gradio_app(
+            app,
+            pages,
+            path="/",
+            ssr_mode=False,
+            footer_links=[],
+            run_history=False,
+            favicon_path=str(ICON),
+            allowed_paths=[str(queue.places.output), str(queue.places.previews)],
+            theme=theme,
+            css=_CSS,
+        )
+
+
+def shared_page(name: str, token: str) -> str:
+    """The page of a share: the canvas, to look at. Raises `PageMissing`."""
+    return component.page(f"{name} · Latentloom" if name else "Latentloom", share=token)
