@@ -30,6 +30,7 @@ OPEN_TO_METHODS = ("nodes.types", "nodes.models", "nodes.shapes", "kernels")
 """Rooms any method may use."""
 
 SHARED = {
+    "nodes.guidance.classifier_free": "what guides where no guidance is wired",
     "nodes.guidance.guide": "what a guidance is to the loop that asks it",
     "nodes.schedule.samplers": "names of samplers and their schedulers",
     "nodes.schedule.solver": "a sampler and a schedule at work, as the loop drives them",
@@ -37,8 +38,6 @@ SHARED = {
 }
 """Files of one category that others may use, and why."""
 
-DEFAULTS = {("nodes.sample.denoise", "nodes.guidance.cfg"): "what guides where no guidance is wired"}
-"""Methods that may know another one: as what takes its place when nothing is wired."""
 
 HEAVY = ("accelerate", "diffusers", "peft", "transformers")
 """Take seconds to import, which reading and checking a workflow must not take."""
@@ -148,7 +147,7 @@ def test_app_takes_from_nodes_only_what_describes_them():
 def test_methods_do_not_import_each_other():
     def wrong(found: Import) -> bool:
         importer, imported = found.importer, found.imported
-        if not (found.ours and category(imported)) or (importer, imported) in DEFAULTS or importer == "nodes.types":
+        if not (found.ours and category(imported)) or importer == "nodes.types":
             return False
         if imported in node_files() and importer != imported:
             return True  # what is a node is nobody's helper
@@ -162,7 +161,6 @@ def test_methods_do_not_import_each_other():
 def test_exceptions_are_needed():
     """An arrow that is no longer used is no longer allowed."""
     used = {(found.importer, found.imported) for found in imports() if found.ours}
-    assert [arrow for arrow in DEFAULTS if arrow not in used] == []
     crossing = {imported for importer, imported in used if category(importer) != category(imported)}
     assert [module for module in SHARED if module not in crossing] == []
 

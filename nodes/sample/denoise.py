@@ -45,7 +45,7 @@ def denoise(
     """
     import torch
 
-    from ..guidance.cfg import ClassifierFree
+    from ..guidance.classifier_free import ClassifierFree
     from ..guidance.guide import Conditions
     from ..models.live import use
     from ..schedule.samplers import build
