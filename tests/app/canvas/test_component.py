@@ -1,0 +1,54 @@
+"""What reaches the browser: small, licensed, and mounted by what Gradio runs."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from latentloom.app.canvas import component
+from latentloom.app.canvas.component import STATIC, PageMissing, canvas, page, script
+
+MOST_BYTES = 150_000
+"""Of all the browser fetches for the canvas, compressed."""
+
+
+def test_the_bundle_is_small():
+    sizes = {path.name: len(gzip.compress(path.read_bytes())) for path in STATIC.glob("editor.*")}
+    assert {"editor.mjs", "editor.css"} <= set(sizes)
+    assert sum(sizes.values()) <= MOST_BYTES, sizes
+
+
+def test_the_licences_of_what_is_bundled_are_shipped():
+    licences = (STATIC / "licences.md").read_text()
+    for package in ("svelte", "@xyflow/svelte", "@dagrejs/dagre", "@leeoniya/ufuzzy"):
+        assert package in licences
+    assert "Permission is hereby granted" in licences
+
+
+def test_nothing_is_fetched_from_elsewhere():
+    for name in ("editor.mjs", "editor.css"):
+        text = (STATIC / name).read_text()
+        assert not [part for part in ("fonts.googleapis", "cdn.", "unpkg", "@import") if part in text]
+
+
+def test_gradio_mounts_the_version_that_was_built(monkeypatch, tmp_path):
+    (tmp_path / "stamp").write_text("0123456789abcdef" * 4)
+    monkeypatch.setattr(component, "STATIC", tmp_path)
+    made = canvas("here")
+    assert made.elem_id == "here"
+    assert "/canvas/${name}?v=0123456789abcdef`" in str(made.js_on_load)
+
+
+def test_a_page_that_was_not_built_is_a_sentence(monkeypatch, tmp_path):
+    monkeypatch.setattr(component, "STATIC", tmp_path)
+    with pytest.raises(PageMissing, match="build_backend.py builds it"):
+        canvas("here")
+
+
+def test_the_page_of_a_share_holds_nothing_its_name_brings():
+    shown = page("</title><script>alert(1)</script> $script", share="</script><b>")
+    assert "<script>alert" not in shown
+    assert "</script><b>" not in shown
+    assert shown.count("<script>") == 1
+    assert '"share"' in script(share="token")
