@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlencode, urlsplit
 
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -117,8 +118,11 @@ class Guard:
         return self._signed_in(connection, _without_token(connection)) if secret is once else None
 
     async def _sign_in(self, request: Request) -> Response:
-        async with request.form(max_files=0, max_fields=5) as form:
-            secret, place = str(form.get("secret", "")), str(form.get("next", "/"))
+        try:
+            async with request.form(max_files=0, max_fields=5) as form:
+                secret, place = str(form.get("secret", "")), str(form.get("next", "/"))
+        except HTTPException as error:
+            return problem_response(error.status_code, error.detail)
         if not self._access.protected:
             return RedirectResponse(_local(place), 303)
         return self._try(request, secret) or self._signed_in(request, _local(place))
