@@ -8,20 +8,20 @@ import type { Stage } from "./stage.svelte";
 import type { Tab } from "./tab";
 import type { Job, JobDetail, Message, NodeState, OpenDocument, Request, Run, Runs } from "./types";
 
-/** Dispatched on the window before the document is read: fields hand over what was typed and not yet committed. */
-export const FLUSH = "latentloom:flush";
-
+/** A field that is typed in hands over what it holds, before the document is read. */
 export function flushFields(): void {
-  window.dispatchEvent(new CustomEvent(FLUSH));
   const field = document.activeElement;
-  if (field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement) {
-    field.dispatchEvent(new Event("change", { bubbles: true }));
-  }
+  const typed = field instanceof HTMLInputElement && ["text", "number", "search"].includes(field.type);
+  if (typed || field instanceof HTMLTextAreaElement) field.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
 export interface SubmitOptions {
+  /** Nodes to run to. */
   goals?: string[];
+  /** Before all that wait. */
   front?: boolean;
+  /** Problems are marked on their nodes only. */
+  quiet?: boolean;
 }
 
 type FileMessage = Extract<Message, { type: "file" | "presence" }>;
@@ -142,7 +142,7 @@ export class RunsState implements Runs {
       if (!this.#watchedIsActive()) this.#show(job.id);
       return job;
     } catch (error) {
-      this.#refused(error);
+      this.#refused(error, options.quiet);
       return null;
     } finally {
       this.submitting = false;
@@ -340,11 +340,11 @@ export class RunsState implements Runs {
     if (later !== known) this.#states.set(node, later);
   }
 
-  #refused(error: unknown): void {
+  #refused(error: unknown, quiet = false): void {
     const problems = problemsOf(error);
     if (error instanceof ApiError && error.status === 422) {
       this.document.problems = problems;
-      this.stage.obstacles = problems;
+      if (!quiet) this.stage.obstacles = problems;
     } else this.stage.complain(problems);
   }
 
