@@ -52,6 +52,11 @@ def print_models(given: Sequence[Path], as_json: bool) -> int:
     return 0
 
 
+def usable_models(roots: Sequence[Path]) -> list[str]:
+    """Names of the models in these folders that load_model takes."""
+    return [model.name for root in roots for model in _in(root) if not model.problem]
+
+
 def _in(root: Path) -> Iterator[Found]:
     """Models in a folder and one level of folders below, as `organisation/name`."""
     for path in sorted(root.glob("*")) if root.is_dir() else ():
