@@ -22,12 +22,12 @@ class NodeUnavailable(Exception):  # noqa: N818 - the message is a sentence for 
 class Catalog(Mapping[str, Declaration]):
     """Node name -> declaration.
 
-    `modules` names the module, below `package`, that defines a function of the node's name. Nodes other packages
-    bring are found when a name is not among these; they never replace one of these.
+    `modules` names the module, below `package` if one is given, that defines a function of the node's name. Nodes
+    other packages bring are found when a name is not among these; they never replace one of these.
     """
 
-    def __init__(self, modules: Mapping[str, str], package: str) -> None:
-        self._places = {name: (f"{package}.{module}", name) for name, module in modules.items()}
+    def __init__(self, modules: Mapping[str, str], package: str = "") -> None:
+        self._places = {name: (f"{package}.{module}".lstrip("."), name) for name, module in modules.items()}
         self._found: dict[str, Declaration] = {}
 
     @classmethod
