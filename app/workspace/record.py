@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,8 @@ def detail(job: JobDetail, lock: Mapping[str, Any], files: Sequence[str]) -> dic
     states = {node: state.model_copy(update={"preview": None}) for node, state in job.nodes.items()}
     return {
         "goals": None if job.goals is None else list(job.goals),
-        "nodes": {node: state.model_dump(mode="json") for node, state in states.items()},
+        # By way of text, which has null for what JSON has no number for.
+        "nodes": {node: json.loads(state.model_dump_json()) for node, state in states.items()},
         "lock": dict(lock),
         "files": list(files),
     }
