@@ -19,6 +19,7 @@ ICON = Path(__file__).with_name("icon.svg")
 
 _CSS = """
 #latentloom {position: fixed; inset: 0; z-index: 1}
+.nav-holder {display: none}
 #app-status p {margin: 0.25rem 0}
 """
 
@@ -31,10 +32,8 @@ def blocks(workspace: Workspace, queue: Queue) -> gr.Blocks:
     with gr.Blocks(
         title="Latentloom", analytics_enabled=False, fill_width=True, delete_cache=(_KEPT_SECONDS, _KEPT_SECONDS)
     ) as pages:
-        gr.Navbar(visible=False)
         component.canvas("latentloom")
     with pages.route("App", "/app", show_in_navbar=False):
-        gr.Navbar(visible=False)
         form(pages, workspace, queue)
     return pages
 

@@ -70,7 +70,12 @@ class Field:
 
     def component(self, files: Files, choices: Sequence[str] = ()) -> Component:
         """What it is entered with. `files` finds the picture it names, `choices` are values for a file."""
-        shown: dict[str, Any] = {"label": self.public.label, "info": self.public.setting.description or None}
+        shown: dict[str, Any] = {
+            "label": self.public.label,
+            "info": self.public.setting.description or None,
+            "elem_id": self.public.key,
+            "interactive": True,
+        }
         value, schema = self.public.value, self.schema
         match self.kind:
             case "switch":
