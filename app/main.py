@@ -37,6 +37,17 @@ Models = Annotated[
     list[Path] | None, typer.Option("--models", help="A folder of models; may be repeated.", metavar="DIR")
 ]
 _MACHINE = "Machine"
+_OTHERS = "Serving others"
+Dtype = Annotated[str, typer.Option(help="auto, float32, float16 or bfloat16.", rich_help_panel=_MACHINE)]
+Memory = Annotated[
+    str | None,
+    typer.Option(help="How much memory models may fill: 6GB, 512MB.", rich_help_panel=_MACHINE, metavar="SIZE"),
+]
+Attention = Annotated[str, typer.Option(help="A backend of diffusers, or auto.", rich_help_panel=_MACHINE)]
+Offload = Annotated[str, typer.Option(help="none, model, group or sequential.", rich_help_panel=_MACHINE)]
+Compile = Annotated[
+    bool, typer.Option("--compile", help="Compile the denoiser with torch.compile.", rich_help_panel=_MACHINE)
+]
 
 
 def _version(wanted: bool) -> None:
@@ -70,16 +81,11 @@ def run(
     as_json: Json = False,
     traceback: Annotated[bool, typer.Option("--traceback", help="Show where an unexpected error arose.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", rich_help_panel=_MACHINE)] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32, float16 or bfloat16.", rich_help_panel=_MACHINE)] = "auto",
-    memory: Annotated[
-        str | None,
-        typer.Option(help="How much memory models may fill: 6GB, 512MB.", rich_help_panel=_MACHINE, metavar="SIZE"),
-    ] = None,
-    attention: Annotated[str, typer.Option(help="A backend of diffusers, or auto.", rich_help_panel=_MACHINE)] = "auto",
-    offload: Annotated[str, typer.Option(help="none, model, group or sequential.", rich_help_panel=_MACHINE)] = "none",
-    compile: Annotated[  # noqa: A002
-        bool, typer.Option("--compile", help="Compile the denoiser with torch.compile.", rich_help_panel=_MACHINE)
-    ] = False,
+    dtype: Dtype = "auto",
+    memory: Memory = None,
+    attention: Attention = "auto",
+    offload: Offload = "none",
+    compile: Compile = False,  # noqa: A002
 ) -> None:
     """Run a workflow and write what it makes to the output folder.
 
@@ -140,6 +146,101 @@ def list_models(models: Models = None, as_json: Json = False) -> None:
         return print_models(models or (), as_json)
 
     _end(work, as_json)
+
+
+@application.command()
+def edit(
+    file: Annotated[
+        str | None, typer.Argument(help="A workflow to open: a file, a shipped one's name, or a PNG.", metavar="FILE")
+    ] = None,
+    workspace: Annotated[
+        Path,
+        typer.Option(
+            help="The folder that holds all you make; made when it is not there.",
+            metavar="DIR",
+            envvar="LATENTLOOM_WORKSPACE",
+        ),
+    ] = Path("~/latentloom"),
+    port: Annotated[
+        int | None,
+        typer.Option(help="The port to serve; if not given, the first free one from 7801 on.", min=1, max=65535),
+    ] = None,
+    models: Models = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
+    listen: Annotated[
+        bool,
+        typer.Option("--listen", help="Serve other machines too; needs a secret.", rich_help_panel=_OTHERS),
+    ] = False,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Serve on this address of the machine only; means --listen.", rich_help_panel=_OTHERS),
+    ] = None,
+    host_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A name the server may be called by, as behind a proxy; may be repeated.",
+            rich_help_panel=_OTHERS,
+            metavar="NAME",
+        ),
+    ] = None,
+    password: Annotated[
+        str | None,
+        typer.Option(
+            help="What is asked for in the browser. On the command line others of this machine can read it.",
+            rich_help_panel=_OTHERS,
+            envvar="LATENTLOOM_PASSWORD",
+        ),
+    ] = None,
+    password_file: Annotated[
+        Path | None, typer.Option(help="A file with the password.", rich_help_panel=_OTHERS, metavar="FILE")
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(help="What programs send as bearer token.", rich_help_panel=_OTHERS, envvar="LATENTLOOM_TOKEN"),
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="A file with the token.", rich_help_panel=_OTHERS, metavar="FILE")
+    ] = None,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="auto (if not given), cpu, mps, cuda or cuda:N; one worker each when repeated.",
+            rich_help_panel=_MACHINE,
+        ),
+    ] = None,
+    dtype: Dtype = "auto",
+    memory: Memory = None,
+    attention: Attention = "auto",
+    offload: Offload = "none",
+    compile: Compile = False,  # noqa: A002
+) -> None:
+    """Build, run, watch and share workflows in the browser.
+
+    Serves this machine alone unless told otherwise. Ctrl+C ends it.
+    """
+
+    def work() -> int:
+        from .edit import Request, secret_of
+        from .edit import edit as serve
+        from .machine import settings_of
+
+        devices = device or ["auto"]
+        return serve(
+            Request(
+                file=file,
+                workspace=workspace,
+                address=address or ("0.0.0.0" if listen else None),
+                port=port,
+                hosts=host_name or (),
+                password=secret_of(password, password_file, "--password"),
+                token=secret_of(token, token_file, "--token"),
+                machines=[settings_of(each, dtype, memory, attention, offload, compile) for each in devices],
+                models=models or (),
+                browser=not no_browser,
+            )
+        )
+
+    _end(work, False)
 
 
 def main() -> None:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import importlib.metadata
-from functools import lru_cache
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from ...graph.catalog import Catalog
 from ...graph.check import check
 from ...graph.difference import Difference, difference
 from ...graph.workflow import MAX_NODES, MAX_WIRES
 from ..workspace.models import Content
-from .catalog import CatalogDescription, describe_catalog
+from .catalog import CatalogDescription
 from .errors import Problems
 from .limits import BODY_BYTES, UPLOAD_BYTES
-from .parts import ItsAccess, ItsQueue, ItsWorkspace, workflow_of
+from .parts import ItsAccess, ItsCatalog, ItsQueue, ItsWorkspace, workflow_of
 
 router = APIRouter(prefix="/api", tags=["server"])
 
@@ -50,14 +48,9 @@ class ToCompare(BaseModel):
     after: Content
 
 
-@lru_cache(maxsize=4)
-def _described(catalog: Catalog) -> CatalogDescription:
-    return describe_catalog(catalog)
-
-
 @router.get("/catalog", summary="All kinds of nodes")
-def catalog(queue: ItsQueue) -> CatalogDescription:
-    return _described(queue.catalog)
+def catalog(description: ItsCatalog) -> CatalogDescription:
+    return description
 
 
 @router.get("/info", summary="What this server is")

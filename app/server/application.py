@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -14,6 +15,7 @@ from ..workspace.workspace import Workspace
 from . import about, drafts, events, files, jobs, pictures, runs, shares, templates
 from . import page as shown
 from .access import Access
+from .catalog import describe_catalog
 from .errors import ERRORS, handle_errors
 from .guard import Guard
 from .hub import Hub
@@ -55,6 +57,7 @@ def create_app(workspace: Workspace, queue: Queue, *, access: Access, page: bool
         lifespan=lifespan,
     )
     app.state.workspace, app.state.queue, app.state.hub, app.state.access = workspace, queue, hub, access
+    app.state.catalog = cache(lambda: describe_catalog(queue.catalog))
     app.add_middleware(Guard, access=access)
     handle_errors(app)
     for part in (about, jobs, files, templates, drafts, pictures, runs, shares, events):

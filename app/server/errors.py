@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,8 +15,6 @@ from starlette.exceptions import HTTPException
 from ...graph.files import FileMissing, FileRefused
 from ...graph.problems import Problem, Refused, quoted
 from ..workspace.refusals import Conflict, Missing
-
-_log = logging.getLogger("latentloom.server")
 
 _PLACES = {"body": "the body", "query": "the query", "path": "the address", "header": "the headers"}
 
@@ -77,8 +74,8 @@ def handle_errors(app: FastAPI) -> None:
         return problem_response(error.status_code, _reason(request, error), headers=error.headers)
 
     @app.exception_handler(Exception)
-    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
-        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    async def unforeseen(_request: Request, error: Exception) -> JSONResponse:
+        # Starlette raises it again after this, and the server logs where it arose.
         named = f"{type(error).__name__}: {error}"[:500]
         return problem_response(
             500, f"The server failed unexpectedly ({named}). This is a fault of latentloom; its log shows where."
@@ -95,8 +92,7 @@ def _reason(request: Request, error: HTTPException) -> str:
     if error.status_code == 404 and error.detail == "Not Found":
         return f"There is nothing at {path}; /api/docs shows what there is."
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "other methods")
-        return f"{path} does not take {request.method}; it takes {allowed}."
+        return f"{path} does not take {request.method}; /api/docs shows what it takes."
     return error.detail if error.detail.endswith(".") else f"{error.detail}."
 
 

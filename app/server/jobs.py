@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from ...graph.problems import Problem, Refused, listed, quoted
-from ..jobs.queue import Queue, Submission
+from ..jobs.queue import Submission
 from ..jobs.wire import Job, JobDetail, NodeState, Output
 from ..workspace.models import Content, RunStatus
 from ..workspace.workspace import Workspace
@@ -85,7 +83,7 @@ def submit(body: Submitted, queue: ItsQueue, tab: Tab = None) -> Job:
     """The job waits for its turn; 422 tells everything that keeps it from running."""
     goals = tuple(body.goals) if body.goals is not None else None
     workflow = workflow_of(body.workflow)
-    return queue.submit(Submission(workflow, goals, body.file, body.client or tab, body.front, _device(body, queue)))
+    return queue.submit(Submission(workflow, goals, body.file, body.client or tab, body.front, body.device))
 
 
 @router.get("/jobs/{id}", summary="A job and each of its nodes", responses=MISSING)
@@ -134,13 +132,7 @@ async def result(
         detail = await hub.ended(id, wait)
     except KeyError:
         return await asyncio.to_thread(_of_history, workspace, id)
-    output = workspace.places.output
-    files = [
-        Path(file).relative_to(output).as_posix()
-        for state in detail.nodes.values()
-        for file in state.facts.get("files", ())
-        if Path(file).is_relative_to(output)
-    ]
+    files = [file for state in detail.nodes.values() for file in state.facts.get("files", ())]
     return _result(detail.status, detail.error, detail.nodes, files)
 
 
@@ -158,10 +150,3 @@ def _result(status: RunStatus, error: str, nodes: Mapping[str, NodeState], files
         outputs={node: list(state.outputs) for node, state in nodes.items() if state.outputs},
         files=[Written(name=name, url=f"/api/outputs/{quote(name)}") for name in files],
     )
-
-
-def _device(body: Submitted, queue: Queue) -> str | None:
-    if body.device is not None and body.device not in queue.devices:
-        has = listed(map(quoted, queue.devices))
-        raise Refused([Problem(f"This server runs nothing on {quoted(body.device)}; it has {has}.")])
-    return body.device

@@ -16,6 +16,7 @@ from ..jobs.wire import Job
 from ..workspace.refusals import Missing
 from ..workspace.workspace import Workspace
 from .access import Access
+from .catalog import CatalogDescription
 from .hub import Hub
 
 
@@ -35,9 +36,14 @@ async def _access(connection: HTTPConnection) -> Access:
     return connection.app.state.access
 
 
+def _catalog(connection: HTTPConnection) -> CatalogDescription:
+    return connection.app.state.catalog()
+
+
 ItsWorkspace = Annotated[Workspace, Depends(_workspace)]
 ItsQueue = Annotated[Queue, Depends(_queue)]
 ItsHub = Annotated[Hub, Depends(_hub)]
+ItsCatalog = Annotated[CatalogDescription, Depends(_catalog)]
 ItsAccess = Annotated[Access, Depends(_access)]
 
 Tab = Annotated[str | None, Header(alias="X-Client", max_length=200, description="The tab that asks.")]
