@@ -15,6 +15,12 @@ export const MARKS: Record<NodeStatus, { icon: IconName; word: string; tone: "qu
   muted: { icon: "mute", word: "muted", tone: "quiet" },
 };
 
+/** The same where there is room for little: the step of one that runs, the time of one that is done. */
+export function brief({ status, done, total, seconds }: NodeState): string {
+  if (status === "done") return duration(seconds);
+  return status === "running" && total > 0 ? `${done}/${total}` : "";
+}
+
 /** How far a running node is, in words: "step 3 of 25, 4 s left". */
 export function told({ status, done, total, label, seconds, left }: NodeState): string {
   if (status === "done") return duration(seconds);
