@@ -88,6 +88,13 @@ export interface Share {
   url: string;
 }
 
+/** A share as it is listed. */
+export interface ShareEntry {
+  token: string;
+  name: string;
+  shared: number;
+}
+
 export interface Shared {
   content: Content;
   picture: string | null;
@@ -207,6 +214,7 @@ export class Api {
   removeRun = (id: string) => this.#send<unknown>("DELETE", `/runs/${inUrl(id)}`);
   compare = (a: string, b: string) => this.#get<RunComparison>("/runs/compare", { a, b });
 
+  shares = () => this.#get<{ shares: ShareEntry[] }>("/shares");
   share = (workflow: Content, run?: string) => this.#send<Share>("POST", "/shares", { workflow, run });
   shared = (token: string) => this.#get<Shared>(`/shares/${inUrl(token)}`);
   revoke = (token: string) => this.#send<unknown>("DELETE", `/shares/${inUrl(token)}`);

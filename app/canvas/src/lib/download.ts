@@ -32,9 +32,3 @@ export function lastPicture(states: Iterable<NodeState>): Picture | null {
   const pictures = Array.from(states).flatMap((state) => state.outputs.filter((output) => output.kind === "image"));
   return pictures.findLast((picture) => picture.full !== null) ?? pictures.at(-1) ?? null;
 }
-
-/** Its address and a name to keep it under. */
-export function pictureFile(picture: Picture): { address: string; name: string } {
-  const address = picture.full ?? picture.url;
-  return { address, name: decodeURIComponent(address.split("/").at(-1)!) };
-}
