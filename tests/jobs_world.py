@@ -9,14 +9,24 @@ import time
 from pathlib import Path
 from typing import Any
 
-from arithmetic import Number, Text
-
 from latentloom.graph.node import NodeError, effect
 from latentloom.graph.progress import QUIET, Progress
 from latentloom.graph.workflow import Workflow
 
-ARITHMETIC = ("number", "double", "halve", "add", "divide", "spell", "join", "count", "read", "show", "write")
-OWN = ("steps", "crash", "note", "fail", "stubborn", "process")
+ARITHMETIC: tuple[str, ...] = (
+    "number",
+    "double",
+    "halve",
+    "add",
+    "divide",
+    "spell",
+    "join",
+    "count",
+    "read",
+    "show",
+    "write",
+)
+OWN: tuple[str, ...] = ("steps", "crash", "note", "fail", "stubborn", "process")
 MODULES = dict.fromkeys(ARITHMETIC, "arithmetic") | dict.fromkeys(OWN, "jobs_world")
 
 
@@ -86,10 +96,10 @@ def stubborn(seconds: float = 30.0) -> None:
 
 
 @effect
-def process(number: Number | None = None) -> Text:
+def process() -> str:
     """The id of the process that runs it, and what it has open."""
     held = sorted(str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink())
-    return Text(f"{os.getpid()} {[name for name in held if name.startswith('socket')]}")
+    return f"{os.getpid()} {[name for name in held if name.startswith('socket')]}"
 
 
 def single(kind: str, **settings: Any) -> Workflow:

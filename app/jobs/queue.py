@@ -6,7 +6,7 @@ import atexit
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 from time import monotonic, time
 from typing import Any
@@ -16,7 +16,6 @@ from ...graph.check import bind
 from ...graph.problems import Problem, Refused, did_you_mean, listed, quoted
 from ...graph.run import CheckFailed
 from ...graph.store import versions
-from ...graph.workflow import Workflow
 from ...nodes.catalog import NODES
 from ...nodes.models.runtime import RuntimeSettings
 from .announcer import Announcer, Listener
@@ -26,21 +25,10 @@ from .places import Places
 from .record import Record
 from .recorder import Recorder, Recording
 from .reports import JobEnded, Report, Setup, Task
+from .submission import Submission
 from .wire import ENDED, Job, JobDetail, JobMessage, JobStatus, NodeMessage, QueueMessage
 
 MOST_WAITING = 10_000
-
-
-@dataclass(frozen=True)
-class Submission:
-    """What is asked for. `goals` None is all effects; `front` goes before what waits; `device` None is any."""
-
-    workflow: Workflow
-    goals: tuple[str, ...] | None = None
-    file: str | None = None
-    client: str | None = None
-    front: bool = False
-    device: str | None = None
 
 
 class Queue:
@@ -229,6 +217,13 @@ class Queue:
             sentence += " It had not taken a job yet; what the server printed tells more."
         elif self._closed or lane.cancelling:
             self._end(record, "cancelled")
+            return
+        elif record.untouched and not record.given_back:  # it died before it read the task
+            record.give_back()
+            self._waiting.insert(0, record)
+            self._announcer.tell(JobMessage(job=record.job))
+            self._announcer.queue_changed()
+            self._schedule()
             return
         running = [quoted(node) for node, state in record.nodes.items() if state.status == "running"]
         during = f" This was while {listed(running)} ran." if running else ""

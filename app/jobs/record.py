@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from ...graph.check import Checked
@@ -18,11 +17,12 @@ _TOLD = 0.01
 class Record:
     """`job` and `nodes` are replaced as reports come in. Times are in seconds: `wall` since 1970, `now` steady."""
 
-    def __init__(self, job: Job, document: Any, goals: Sequence[str] | None, checked: Checked) -> None:
+    def __init__(self, job: Job, document: Any, goals: tuple[str, ...] | None, checked: Checked) -> None:
         self.job, self.document, self.goals = job, document, goals
         self.warnings = [problem for problem in checked.problems if not problem.needed]
         self.nodes = {id_: NodeState() for id_ in checked.order}
         self.nodes |= {id_: NodeState(status="muted") for id_ in checked.muted}
+        self.given_back = False
         self._count = len(checked.order)
         self._over = 0
         self._told = 0.0
@@ -42,6 +42,16 @@ class Record:
 
     def begin(self, device: str, wall: float) -> None:
         self.job = self._with(status="running", device=device, started=wall)
+
+    @property
+    def untouched(self) -> bool:
+        """No node was begun."""
+        return all(state.status in ("waiting", "muted") for state in self.nodes.values())
+
+    def give_back(self) -> None:
+        """It waits again; once only, or what kills every worker would go on for ever."""
+        self.given_back = True
+        self.job = self._with(status="queued", started=None)
 
     def hear(self, report: Report, now: float) -> tuple[str | None, bool]:
         """Take a report in; the node it changed, and whether the job itself changed enough to be told."""

@@ -88,7 +88,7 @@ class NodeState(Value):
     left: float | None = None
     error: str = ""
     preview: str | None = None
-    outputs: Sequence[Output] = ()
+    outputs: tuple[Output, ...] = ()
     facts: Mapping[str, Any] = {}
 
 
