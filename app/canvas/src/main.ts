@@ -54,16 +54,13 @@ async function create(root: string): Promise<App> {
   const ui = new Ui();
   const stage = new Stage(ui);
   const runs = new RunsState(api, document, stage, tab);
-  const files = new FilesState(api, document, runs, stage, tab);
+  const files = new FilesState(api, document, runs, stage);
   return { api, catalog, document, runs, files, stage, ui };
 }
 
+/** A share is looked at: there is nothing to run or to save in it. */
 async function begin(app: App, share: string | undefined): Promise<() => void> {
-  if (share) {
-    const { content } = await app.api.shared(share);
-    app.document.openReadonly({ path: null, etag: null, writable: false, changes: [], problems: [], content });
-    return () => {};
-  }
-  const stops = [app.runs.start(), await app.files.start()];
+  const stops = [await app.files.start(share)];
+  if (share === undefined) stops.push(app.runs.start());
   return () => stops.forEach((stop) => stop());
 }

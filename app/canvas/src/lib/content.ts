@@ -30,21 +30,24 @@ export function addNode(content: Content, id: string, entry: NodeEntry): Content
 export function editNode(content: Content, id: string, change: Partial<NodeEntry>): Content {
   const entry = content.nodes[id];
   if (!entry) return content;
-  const edited: NodeEntry = { ...entry, ...change };
-  for (const [name, value] of Object.entries(change)) if (value === undefined) delete edited[name];
-  return { ...content, nodes: { ...content.nodes, [id]: edited } };
+  return { ...content, nodes: { ...content.nodes, [id]: changed(entry, change) } };
+}
+
+function changed<T extends object>(item: T, change: Partial<T>): T {
+  const entries = Object.entries({ ...item, ...change }).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as T;
 }
 
 export function editNodes(content: Content, ids: Iterable<string>, change: (entry: NodeEntry) => Partial<NodeEntry>): Content {
   const nodes = { ...content.nodes };
-  let changed = false;
+  let any = false;
   for (const id of ids) {
     const entry = nodes[id];
     if (!entry) continue;
-    nodes[id] = editNode({ ...content, nodes: { [id]: entry } }, id, change(entry)).nodes[id]!;
-    changed = true;
+    nodes[id] = changed(entry, change(entry));
+    any = true;
   }
-  return changed ? { ...content, nodes } : content;
+  return any ? { ...content, nodes } : content;
 }
 
 export function removeNodes(content: Content, ids: Iterable<string>): Content {
@@ -123,12 +126,34 @@ export function addTo<K extends keyof Lists>(content: Content, list: K, item: Li
   return { ...content, [list]: [...(content[list] ?? []), item] };
 }
 
+/** Keys given as undefined are taken out. */
 export function editIn<K extends keyof Lists>(content: Content, list: K, index: number, change: Partial<Lists[K]>): Content {
   const items = (content[list] ?? []) as Lists[K][];
-  return { ...content, [list]: items.map((item, at) => (at === index ? { ...item, ...change } : item)) };
+  return { ...content, [list]: items.map((item, at) => (at === index ? changed(item, change) : item)) };
 }
 
 export function removeFrom(content: Content, list: keyof Lists, indices: ReadonlySet<number>): Content {
   if (indices.size === 0) return content;
   return { ...content, [list]: ((content[list] ?? []) as unknown[]).filter((_, at) => !indices.has(at)) };
+}
+
+// ---------------------------------------------------------------- places
+
+/** New places of nodes by name, and of listed items by their place in the list. */
+export interface Moves {
+  nodes: ReadonlyMap<string, Point>;
+  groups: ReadonlyMap<number, Point>;
+  notes: ReadonlyMap<number, Point>;
+  reroutes: ReadonlyMap<number, Point>;
+}
+
+export function move(content: Content, moves: Partial<Moves>): Content {
+  let result = content;
+  for (const list of ["groups", "notes", "reroutes"] as const) {
+    for (const [index, at] of moves[list] ?? []) result = editIn(result, list, index, { at });
+  }
+  if (!moves.nodes?.size) return result;
+  const nodes = { ...result.nodes };
+  for (const [id, at] of moves.nodes) if (nodes[id]) nodes[id] = { ...nodes[id], at };
+  return { ...result, nodes };
 }

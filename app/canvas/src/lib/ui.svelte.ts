@@ -1,5 +1,6 @@
 /** What of the page is open, how it is set up for the person at it, and what it says. */
 
+import type { Command } from "./shortcuts";
 import type { Json } from "./types";
 
 export type Panel = "queue" | "gallery" | "compare" | "files" | "templates" | "versions" | "share" | "app";
@@ -21,6 +22,8 @@ export interface CanvasHandle {
   focus(): void;
   /** A new node of a kind, at a place on the screen or in the middle of what is seen; gives its name. */
   add(kind: string, at?: { x: number; y: number }, settings?: Record<string, Json>): string;
+  /** Whatever the table of shortcuts has. */
+  do(command: Command): void;
 }
 
 /** How long a notice stands, in ms. */
