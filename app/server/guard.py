@@ -110,12 +110,10 @@ class Guard:
             return None
         scheme, _, bearer = connection.headers.get("authorization", "").partition(" ")
         once = connection.query_params.get("token") if connection.scope.get("method") == "GET" else None
-        secret = bearer.strip() if scheme.lower() == "bearer" else once
-        if secret is None:
-            return _please_sign_in(connection)
+        secret = bearer.strip() if scheme.lower() == "bearer" else once or ""
         if refusal := self._try(connection, secret):
             return refusal
-        return self._signed_in(connection, _without_token(connection)) if secret is once else None
+        return self._signed_in(connection, _without_token(connection)) if secret == once else None
 
     async def _sign_in(self, request: Request) -> Response:
         try:
@@ -128,7 +126,9 @@ class Guard:
         return self._try(request, secret) or self._signed_in(request, _local(place))
 
     def _try(self, connection: HTTPConnection, secret: str) -> Response | None:
-        """The refusal of a wrong secret; None for a right one."""
+        """The refusal of a wrong secret; None for a right one. None at all is no guess."""
+        if not secret:
+            return _refusal(connection, 401, "This server asks for its password or token.")
         address = connection.client.host if connection.client else ""
         if seconds := self._failures.wait(address):
             sentence = f"Too many wrong passwords or tokens; the next is heard in {seconds:.0f} s."
@@ -155,10 +155,6 @@ class Guard:
 def _cookie(scope: Scope) -> str:
     """Browsers keep one set of cookies for all ports of a machine."""
     return f"latentloom-{(scope.get('server') or ('', 0))[1]}"
-
-
-def _please_sign_in(connection: HTTPConnection) -> Response:
-    return _refusal(connection, 401, "This server asks for its password or token.")
 
 
 def _refusal(

@@ -97,7 +97,8 @@ class Pages:
         """In one task from beginning to end, as what Gradio opens must be closed where it was opened."""
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
         try:
-            await asyncio.to_thread(self._mount, app)
+            # Where no loop runs Gradio makes many and closes none, so its thread gets one.
+            await asyncio.to_thread(asyncio.run, self._mount(app))
             async with app.router.lifespan_context(app):
                 self._app = app
                 await done.wait()
@@ -105,7 +106,7 @@ class Pages:
             _log.exception("The page cannot be shown")
             self._failure = f"The page cannot be shown. {error}"
 
-    def _mount(self, app: FastAPI) -> None:
+    async def _mount(self, app: FastAPI) -> None:
         from ..editor import mount
 
         mount(app, self._workspace, self._queue)
