@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 class Patch:
     """A change to a model's weights or modules, undone exactly when it is taken off. Methods subclass it.
 
-    `parts` names what it changes (`unet`, `vae`, `text_encoder`, `text_encoder_2`), so that nothing else is loaded.
+    `parts` names what it changes (`unet` or `transformer`, `vae`, `text_encoder`, `text_encoder_2`, `text_encoder_3`),
+    so that nothing else is loaded. What a model has no part for is passed over: a patch for both kinds of denoiser
+    names both.
     """
 
     parts: ClassVar[tuple[str, ...]] = ("unet",)
@@ -36,7 +38,8 @@ class Patch:
 class Model:
     """A base and what is done to it.
 
-    `source` is an absolute folder or file, or a hub id; `family` names the adapter (`sd`, `sdxl`);
+    `source` is an absolute folder or file, or a hub id; `family` names the adapter (`sd`, `sdxl`, `sd3`,
+    `flux`, `pixart`);
     `fingerprint` changes when the files do, so that results made with other weights are not reused.
     `config` is the folder with the configuration of a single file, absolute.
     """
@@ -101,7 +104,9 @@ class Folder:
 class Latent:
     """`samples` (B, C, h, w) float32, in the scale the denoiser works in (the autoencoder's scaling applied).
 
-    `sigma` is the noise still in it: `samples` = (x0 + sigma·noise) / sqrt(1 + sigma²). 0 is a finished latent.
+    `sigma` is the noise still in it: `samples` = (x0 + sigma·noise) / sqrt(1 + sigma²). 0 is a finished latent. It is
+    the same for every model: one whose path is straight, x = (1 - t)·x0 + t·noise, is at sigma = t / (1 - t) at time t,
+    and `samples` = x / sqrt((1 - t)² + t²).
     """
 
     samples: Tensor
@@ -118,10 +123,12 @@ class Noise:
 
 @dataclass(frozen=True, eq=False)
 class Conditioning:
-    """What the denoiser is told: `tokens` (N, L, D) and, where the family has it, `pooled` (N, P); N prompts."""
+    """What the denoiser is told of N prompts: `tokens` (N, L, D) and, where the family has them, `pooled` (N, P) and
+    `mask` (N, L), 1 for the tokens to look at and 0 for padding."""
 
     tokens: Tensor
     pooled: Tensor | None = None
+    mask: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Tiny random Stable Diffusion pipelines in the stock layout: the real code paths in milliseconds.
+"""Tiny random pipelines of every family in the stock layout: the real code paths in milliseconds.
 
 Pictures are 32 px, latents 8x8 (factor 4). Random weights are scaled so that prompts and guidance show in the picture;
 otherwise a comparison of pictures would pass whatever the loop does.
@@ -14,16 +14,34 @@ from typing import Any
 import torch
 from diffusers import (
     AutoencoderKL,
+    DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FluxPipeline,
+    FluxTransformer2DModel,
+    PixArtAlphaPipeline,
+    PixArtSigmaPipeline,
+    PixArtTransformer2DModel,
     PNDMScheduler,
+    SD3Transformer2DModel,
+    StableDiffusion3Pipeline,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
+    T5TokenizerFast,
+)
 
 SIZE = 32
 FACTOR = 4
+T5_LENGTH = 20
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
 
@@ -69,12 +87,113 @@ def build_sdxl(folder: Path, **scheduler: Any) -> Path:
     return _save(pipeline, folder)
 
 
+def build_sd3(folder: Path, t5: bool = True, **scheduler: Any) -> Path:
+    """A Stable Diffusion 3-like pipeline, with or without its third text encoder, saved in `folder`. Its T5 reads 20
+    tokens, as its tokenizer says."""
+    torch.manual_seed(2)
+    pipeline = StableDiffusion3Pipeline(
+        transformer=_wake(
+            SD3Transformer2DModel(
+                sample_size=SIZE // FACTOR,
+                patch_size=2,
+                in_channels=4,
+                out_channels=4,
+                num_layers=2,
+                attention_head_dim=8,
+                num_attention_heads=2,
+                joint_attention_dim=48,
+                caption_projection_dim=16,
+                pooled_projection_dim=16 + 24,
+                pos_embed_max_size=12,
+            )
+        ),
+        vae=_autoencoder(shift_factor=0.2),
+        text_encoder=_projecting_encoder(16).eval(),
+        text_encoder_2=_projecting_encoder(24).eval(),
+        text_encoder_3=_t5_encoder(48) if t5 else None,
+        tokenizer=_tokenizer(),
+        tokenizer_2=_tokenizer(pad_token="!"),
+        tokenizer_3=_t5_tokenizer(T5_LENGTH) if t5 else None,
+        scheduler=FlowMatchEulerDiscreteScheduler(**{"shift": 3.0, **scheduler}),
+    )
+    return _save(pipeline, folder)
+
+
+def build_flux(folder: Path, guidance_embeds: bool = True, **scheduler: Any) -> Path:
+    """A Flux-like pipeline saved in `folder`: the dev model's, or with `guidance_embeds=False` schnell's."""
+    torch.manual_seed(3)
+    dynamic = {"use_dynamic_shifting": guidance_embeds, "shift": 3.0 if guidance_embeds else 1.0}
+    pipeline = FluxPipeline(
+        transformer=_wake(
+            FluxTransformer2DModel(
+                patch_size=1,
+                in_channels=16,
+                num_layers=1,
+                num_single_layers=2,
+                attention_head_dim=16,
+                num_attention_heads=2,
+                joint_attention_dim=32,
+                pooled_projection_dim=16,
+                guidance_embeds=guidance_embeds,
+                axes_dims_rope=(4, 6, 6),
+            )
+        ),
+        vae=_autoencoder(shift_factor=0.2),
+        text_encoder=_encoder(16).eval(),
+        text_encoder_2=_t5_encoder(32),
+        tokenizer=_tokenizer(),
+        tokenizer_2=_t5_tokenizer(T5_LENGTH),
+        scheduler=FlowMatchEulerDiscreteScheduler(**{**dynamic, **scheduler}),
+    )
+    return _save(pipeline, folder)
+
+
+def build_pixart(folder: Path, alpha: bool = False, **scheduler: Any) -> Path:
+    """A PixArt-like pipeline saved in `folder`: Sigma, or with `alpha` Alpha, whose network is told the picture's size.
+    Both predict their own error too, in channels that are not used."""
+    torch.manual_seed(4)
+    kind: Any = PixArtAlphaPipeline if alpha else PixArtSigmaPipeline
+    pipeline = kind(
+        transformer=_wake(
+            PixArtTransformer2DModel(
+                sample_size=128 if alpha else SIZE // FACTOR,
+                patch_size=2,
+                in_channels=4,
+                out_channels=8,
+                num_layers=2,
+                attention_head_dim=8,
+                num_attention_heads=3,
+                cross_attention_dim=24,
+                caption_channels=32,
+                norm_num_groups=1,
+                use_additional_conditions=alpha,
+            )
+        ),
+        vae=_autoencoder(),
+        text_encoder=_t5_encoder(32),
+        tokenizer=_t5_tokenizer(T5_LENGTH),
+        scheduler=DPMSolverMultistepScheduler(**{**BETAS, "beta_schedule": "linear", **scheduler}),
+    )
+    return _save(pipeline, folder)
+
+
 def _save(pipeline: Any, folder: Path) -> Path:
     pipeline.save_pretrained(folder, safe_serialization=True)
     return folder
 
 
-def _autoencoder() -> AutoencoderKL:
+def _wake(transformer: Any) -> Any:
+    """A random transformer whose prompt and time show: as it is made, its modulations hardly do anything."""
+    with torch.no_grad():
+        for name, parameter in transformer.named_parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(std=0.6 * parameter[0].numel() ** -0.5)
+            if any(word in name for word in ("context_embedder", "caption_projection", "text_embedder")):
+                parameter.mul_(3)
+    return transformer.eval()
+
+
+def _autoencoder(**options: Any) -> AutoencoderKL:
     return AutoencoderKL(
         block_out_channels=(8, 8, 16),
         down_block_types=("DownEncoderBlock2D",) * 3,
@@ -84,6 +203,7 @@ def _autoencoder() -> AutoencoderKL:
         norm_num_groups=4,
         sample_size=SIZE,
         scaling_factor=0.6,
+        **options,
     ).eval()
 
 
@@ -134,6 +254,27 @@ def _speak_up(encoder: Any) -> Any:
             if "token_embedding" in name:
                 parameter.normal_()
     return encoder
+
+
+def _t5_encoder(width: int) -> T5EncoderModel:
+    config = T5Config(
+        vocab_size=len(_t5_vocabulary()), d_model=width, d_kv=8, d_ff=2 * width, num_layers=2, num_heads=2
+    )
+    encoder = T5EncoderModel(config).eval()
+    with torch.no_grad():
+        encoder.shared.weight.normal_()
+    return encoder
+
+
+def _t5_vocabulary() -> list[tuple[str, float]]:
+    """Printable letters, at the beginning of a word and inside of it."""
+    letters = [chr(code) for code in range(33, 127)]
+    marks = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+    return [*marks, ("▁", -2.0), *((letter, -4.0) for letter in letters), *(("▁" + letter, -3.0) for letter in letters)]
+
+
+def _t5_tokenizer(length: int) -> T5TokenizerFast:
+    return T5TokenizerFast(vocab=_t5_vocabulary(), extra_ids=0, model_max_length=length)
 
 
 def _vocabulary() -> dict[str, int]:

@@ -26,7 +26,8 @@ class Step:
 
     `index` counts from 0 to `total` - 1 in evaluations: solvers of second order evaluate twice a step. `sigma` is the
     noise in the sample relative to its signal; the network sees (x0 + sigma·noise) / sqrt(1 + sigma²) and predicts
-    what `prediction_type` names: `epsilon` (the noise), `v_prediction` or `sample` (x0).
+    what `prediction_type` names: `epsilon` (the noise), `v_prediction` or `sample` (x0). For `flow` it sees
+    (x0 + sigma·noise) / (1 + sigma), which is x0 at time 0 and the noise at time 1, and predicts noise - x0.
     """
 
     index: int
@@ -42,7 +43,14 @@ class Step:
             return scale * sample - self.sigma * prediction
         if self.prediction_type == "v_prediction":
             return (sample - self.sigma * prediction) / scale
+        if self.prediction_type == "flow":
+            return sample - self.time * prediction
         return prediction
+
+    @property
+    def time(self) -> float:
+        """Where between picture (0) and noise (1) a straight path is at this noise level; sigma may be infinite."""
+        return 1 - 1 / (1 + self.sigma)
 
 
 class Conditions:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,21 +12,62 @@ from torch import Tensor
 from ...graph.node import NodeError
 from ..types import Conditioning
 
+_KEPT = 8
+"""How many different sets of branches are kept on the device during a run."""
+
+
+class Told:
+    """What the network is told beside the sample, by the branches: the same at every step, so made once and kept."""
+
+    def __init__(self, make: Callable[[Sequence[Conditioning]], dict[str, Any]]) -> None:
+        self._make = make
+        self._kept: dict[tuple[int, ...], tuple[tuple[Conditioning, ...], dict[str, Any]]] = {}
+
+    def __call__(self, branches: Sequence[Conditioning]) -> dict[str, Any]:
+        # The branches are kept too, so that no id is taken by another.
+        key = tuple(id(branch) for branch in branches)
+        if key not in self._kept:
+            if len(self._kept) >= _KEPT:
+                self._kept.clear()
+            self._kept[key] = (tuple(branches), self._make(branches))
+        return self._kept[key][1]
+
 
 def batch(branches: Sequence[Conditioning], images: int) -> tuple[Tensor, Tensor | None]:
     """Tokens (branches * images, L, D) and pooled (branches * images, P), branch by branch.
 
     Prompts of different lengths are made equally long by repeating each to the least common multiple: attention over
     keys and values that are all repeated equally often is the attention over them once, so nothing else changes
-    (ComfyUI does this too, `CONDCrossAttn` in comfy/conds.py).
+    (ComfyUI does this too, `CONDCrossAttn` in comfy/conds.py). That holds where the prompt alone is attended to.
     """
     length = math.lcm(*(branch.tokens.shape[1] for branch in branches))
     tokens = [branch.tokens.repeat(1, length // branch.tokens.shape[1], 1) for branch in branches]
     pooled = [branch.pooled for branch in branches if branch.pooled is not None]
     if len(pooled) not in (0, len(branches)) or len({t.shape[-1] for t in tokens}) > 1:
         raise NodeError("The prompts were encoded with models of different families; encode all with one model.")
-    every = torch.cat([_each(rows, images) for rows in tokens])
-    return every, torch.cat([_each(rows, images) for rows in pooled]) if pooled else None
+    return rows(tokens, images), rows(pooled, images) if pooled else None
+
+
+def by_length(
+    branches: Sequence[Conditioning], run: Callable[[Sequence[Conditioning]], Sequence[Tensor]]
+) -> tuple[Tensor, ...]:
+    """`run` once for all branches whose prompts are equally long, its results in the order of `branches`.
+
+    Where picture and prompt are one sequence, repeating a prompt would weigh it against the picture.
+    """
+    lengths = [branch.tokens.shape[1] for branch in branches]
+    if len(set(lengths)) == 1:
+        return tuple(run(branches))
+    found: dict[int, Tensor] = {}
+    for length in dict.fromkeys(lengths):
+        places = [place for place, other in enumerate(lengths) if other == length]
+        found |= zip(places, run([branches[place] for place in places]), strict=True)
+    return tuple(found[place] for place in range(len(branches)))
+
+
+def rows(tensors: Sequence[Tensor], images: int) -> Tensor:
+    """Tensors of one row, or of one for each image, as one with a row for each image of each."""
+    return torch.cat([_each(tensor, images) for tensor in tensors])
 
 
 def _each(rows: Tensor, images: int) -> Tensor:

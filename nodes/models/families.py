@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import sd, sdxl
+from . import flux, pixart, sd, sd3, sdxl
 from .family import Family
 
-FAMILIES: dict[str, Family] = {"sd": sd, "sdxl": sdxl}
+FAMILIES: dict[str, Family] = {"sd": sd, "sdxl": sdxl, "sd3": sd3, "flux": flux, "pixart": pixart}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ...graph.progress import QUIET, Progress
@@ -29,6 +30,20 @@ class Predict(Protocol):
     ) -> tuple[Tensor, ...]: ...
 
 
+@dataclass(frozen=True)
+class Flow:
+    """The path of models that go from picture to noise in a straight line, x = (1 - t)·x0 + t·noise, and predict
+    noise - x0.
+
+    `mu` is the logarithm of the factor by which times are shifted towards the noise, for models that shift them the
+    more the larger the picture is; `even` is whether the stock pipeline spaces times evenly from 1 down to 1 / steps
+    before they are shifted, in place of leaving it to the scheduler.
+    """
+
+    mu: float | None = None
+    even: bool = False
+
+
 class Family(Protocol):
     """Adapter of a family. Nothing here forbids gradients; the nodes do."""
 
@@ -40,6 +55,10 @@ class Family(Protocol):
 
     def empty(self, parts: Parts, progress: Progress = QUIET) -> Conditioning:
         """What stands for no prompt at all (1, L, D), on the CPU in float32: the unconditional branch."""
+        ...
+
+    def flow(self, parts: Parts, latent_shape: Sequence[int]) -> Flow | None:
+        """The path of latents of this shape (B, C, h, w), None for diffusion models, whose schedulers know it."""
         ...
 
     def predictor(self, parts: Parts, latent_shape: Sequence[int], guidance_scale: float | None = None) -> Predict:

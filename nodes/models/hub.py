@@ -42,7 +42,7 @@ def fetch(repo: str, revision: str | None, layout: Layout, progress: Progress = 
     """
     patterns = ["model_index.json"]
     for part in layout.parts:
-        patterns += [f"{part.name}/*.json", f"{part.name}/*.txt"]
+        patterns += [f"{part.name}/*.json", f"{part.name}/*.txt", f"{part.name}/*.model"]
         if part.weights:
             patterns += [f"{part.name}/{part.weights}.safetensors", f"{part.name}/{part.weights}-*-of-*.safetensors"]
     folder = _download(repo, revision, patterns, progress)

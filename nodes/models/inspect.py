@@ -27,6 +27,11 @@ def root(model: Model) -> Path:
     return Path(model.source)
 
 
+def layout(model: Model) -> Layout:
+    """The parts that a model has."""
+    return _layout(model.source, model.family, model.revision, model.config, model.fingerprint)
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object in a file. Raises `NodeError` with where it breaks."""
     try:
@@ -115,6 +120,12 @@ def _single_file_kind(tensors: dict[str, dict[str, Any]]) -> str:
     # diffusers tells the kind by names and shapes; tensors on "meta" have a shape and no memory.
     shapes = {name: torch.empty(tensor["shape"], device="meta") for name, tensor in tensors.items()}
     return str(infer_diffusers_model_type(shapes))
+
+
+@lru_cache(maxsize=64)
+def _layout(source: str, family: str, revision: str | None, config: str | None, fingerprint: str) -> Layout:
+    folder = root(Model(source, family, revision, fingerprint, config=config))
+    return LAYOUTS[family].of(read_json(folder / "model_index.json"))
 
 
 @lru_cache(maxsize=64)

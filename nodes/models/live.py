@@ -21,7 +21,7 @@ from ...graph.node import NodeError
 from ...graph.progress import QUIET, Progress
 from ..types import Model, Patch
 from . import loading, runtime
-from .layouts import LAYOUTS, Description
+from .layouts import LAYOUTS, Description, Layout
 from .pool import Entry, Living, Pool
 from .runtime import Placement
 
@@ -32,12 +32,24 @@ POOL = Pool()
 
 
 class Parts:
-    """The live parts of one use. `unet`, `vae` and `text_encoders` are modules on the placement's device."""
+    """The live parts of one use. `denoiser`, `vae` and `text_encoders` are modules on the placement's device."""
 
     def __init__(self, model: Model, placement: Placement, progress: Progress, worn: _Worn) -> None:
         self.model, self.placement, self.progress = model, placement, progress
-        self._layout, self._worn = LAYOUTS[model.family], worn
+        self._worn = worn
         self._entries: dict[str, Entry] = {}
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The parts there are."""
+        from .inspect import layout
+
+        return layout(self.model)
+
+    @property
+    def denoiser(self) -> Any:
+        """The UNet or the transformer."""
+        return self.take(self.layout.denoiser.name)
 
     @property
     def unet(self) -> Any:
@@ -49,11 +61,11 @@ class Parts:
 
     @property
     def text_encoders(self) -> tuple[Any, ...]:
-        return tuple(self.take(name) for name in self._layout.named("text_encoder"))
+        return tuple(self.take(name) for name in self.layout.named("text_encoder"))
 
     @cached_property
     def tokenizers(self) -> tuple[Any, ...]:
-        return tuple(loading.tokenizer(self.model, name) for name in self._layout.named("tokenizer"))
+        return tuple(loading.tokenizer(self.model, self.layout.part(name)) for name in self.layout.named("tokenizer"))
 
     @cached_property
     def scheduler_config(self) -> dict[str, Any]:
@@ -89,7 +101,7 @@ class Parts:
         self._entries.clear()
 
     def _load(self, name: str) -> Entry:
-        part, model, placed = self._layout.part(name), self.model, self.placement
+        part, model, placed = self.layout.part(name), self.model, self.placement
         dtype = torch.float32 if name == "vae" and _upcast(model, placed.dtype) else placed.dtype
         label = f"{model.source.rstrip('/').rsplit('/', 1)[-1]}: {name}"
 
@@ -114,7 +126,7 @@ class Parts:
 @contextmanager
 def use(model: Model, progress: Progress = QUIET) -> Iterator[Parts]:
     """The live parts of `model` while the context lasts. Raises `NodeError` for what cannot be loaded or placed."""
-    placement = runtime.place(runtime.settings)
+    placement = runtime.place(runtime.settings, LAYOUTS[model.family].half)
     worn = _wear(model, progress)
     parts = Parts(model, placement, progress, worn)
     try:
@@ -188,8 +200,9 @@ def _base(model: Model) -> tuple[Any, ...]:
 
 
 def _upcast(model: Model, dtype: torch.dtype) -> bool:
-    """Whether the autoencoder overflows in half precision, as the one of Stable Diffusion XL says of itself."""
-    if dtype == torch.float32 or model.family != "sdxl":
+    """Whether the autoencoder overflows in half precision, as the one of Stable Diffusion XL, which PixArt Sigma has
+    too, says of itself."""
+    if dtype != torch.float16 or model.family not in ("sdxl", "pixart"):
         return False
     from .inspect import read_json, root
 

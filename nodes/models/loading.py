@@ -14,7 +14,7 @@ from ...graph.node import NodeError
 from ..types import Model
 from . import weights
 from .inspect import read_json, root
-from .layouts import Part
+from .layouts import DENOISERS, Part
 from .runtime import Placement
 
 _KERNELS = {
@@ -50,9 +50,9 @@ def size(model: Model, part: Part, dtype: torch.dtype) -> int:
     return sum(weights.elements(file) for file in files) * dtype.itemsize
 
 
-def tokenizer(model: Model, part: str) -> Any:
-    """The tokenizer called `part`; these are small and stay."""
-    return _tokenizer(root(model) / part, model.fingerprint)
+def tokenizer(model: Model, part: Part) -> Any:
+    """The tokenizer `part`; these are small and stay."""
+    return _tokenizer(root(model) / part.name, part, model.fingerprint)
 
 
 def scheduler_config(model: Model) -> dict[str, Any]:
@@ -65,10 +65,10 @@ def prepare(module: nn.Module, part: Part, placement: Placement) -> nn.Module:
     """Give a loaded module the layout, attention, offloading and compiling asked for."""
     if placement.channels_last and part.library == "diffusers":
         cast(Any, module).to(memory_format=torch.channels_last)
-    if part.name == "unet":
+    if part.name in DENOISERS:
         _set_attention(module, placement.attention)
     _offload(module, placement)
-    if part.name == "unet" and placement.compile:
+    if part.name in DENOISERS and placement.compile:
         module.compile()
     return module
 
@@ -109,12 +109,10 @@ def _from_file(file: Path, config: Path, part: Part, dtype: torch.dtype) -> nn.M
 
 
 @lru_cache(maxsize=16)
-def _tokenizer(folder: Path, fingerprint: str) -> Any:
-    from transformers import CLIPTokenizer
-
+def _tokenizer(folder: Path, part: Part, fingerprint: str) -> Any:
     _hush()
     try:
-        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        return _class(part).from_pretrained(folder, local_files_only=True)
     except Exception as error:  # as above
         raise NodeError(f"The tokenizer in {folder} cannot be loaded: {error}") from error
 
@@ -149,9 +147,9 @@ def _set_attention(module: nn.Module, name: str) -> None:
     elif any(hasattr(processor, "_attention_backend") for processor in processors):
         cast(Any, module).set_attention_backend(name)
     else:
-        # diffusers would take the name and change nothing: its UNets' attention does not ask for the backend.
+        # diffusers would take the name and change nothing: this attention does not ask for the backend.
         raise NodeError(
-            f"attention {name!r} has no effect on this model's UNet; it takes {', '.join(('auto', *_KERNELS))} "
+            f"attention {name!r} has no effect on this model's denoiser; it takes {', '.join(('auto', *_KERNELS))} "
             "and xformers."
         )
 

@@ -122,15 +122,16 @@ def salt(wanted: RuntimeSettings) -> str:
 
 
 @cache
-def place(wanted: RuntimeSettings) -> Placement:
-    """Settle what was left open. Raises `NodeError` for what this machine cannot do, all problems in one message."""
+def place(wanted: RuntimeSettings, half: str = "float16") -> Placement:
+    """Settle what was left open; `half` is the half precision that a model was published for. Raises `NodeError` for
+    what this machine cannot do, all problems in one message."""
     import torch
 
     device = torch.device(_best_device() if wanted.device == "auto" else wanted.device)
     problems = _missing(device)
     if wanted.dtype == "auto":
-        # float16, not bfloat16: the models of these families were published for it, and it keeps three bits more.
-        dtype = torch.float32 if device.type == "cpu" else torch.float16
+        # float16 where a model bears it: it keeps three bits more than bfloat16.
+        dtype = torch.float32 if device.type == "cpu" else getattr(torch, half)
     else:
         dtype = getattr(torch, DTYPES[wanted.dtype])
     if wanted.offload != "none" and device.type == "cpu":

@@ -9,11 +9,11 @@ from torch import Tensor
 from ...graph.progress import QUIET, Progress
 from ..types import Conditioning
 from . import clip, unet
-from .family import Predict
+from .family import Flow, Predict
 from .live import Parts
 from .vae import decode, encode_pixels
 
-__all__ = ["decode", "empty", "encode", "encode_pixels", "predictor"]
+__all__ = ["decode", "empty", "encode", "encode_pixels", "flow", "predictor"]
 
 
 def encode(parts: Parts, texts: Sequence[str], clip_skip: int = 0, progress: Progress = QUIET) -> Conditioning:
@@ -34,6 +34,11 @@ def encode(parts: Parts, texts: Sequence[str], clip_skip: int = 0, progress: Pro
 def empty(parts: Parts, progress: Progress = QUIET) -> Conditioning:
     """The empty prompt, encoded."""
     return encode(parts, [""], progress=progress)
+
+
+def flow(parts: Parts, latent_shape: Sequence[int]) -> Flow | None:
+    """None: a diffusion model."""
+    return None
 
 
 def predictor(parts: Parts, latent_shape: Sequence[int], guidance_scale: float | None = None) -> Predict:

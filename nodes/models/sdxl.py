@@ -13,12 +13,12 @@ from transformers import CLIPTextConfig
 from ...graph.progress import QUIET, Progress
 from ..types import Conditioning
 from . import clip, unet
-from .family import Predict
+from .family import Flow, Predict
 from .inspect import read_json, root
 from .live import Parts
 from .vae import decode, encode_pixels
 
-__all__ = ["decode", "empty", "encode", "encode_pixels", "predictor"]
+__all__ = ["decode", "empty", "encode", "encode_pixels", "flow", "predictor"]
 
 
 def encode(parts: Parts, texts: Sequence[str], clip_skip: int = 0, progress: Progress = QUIET) -> Conditioning:
@@ -50,6 +50,11 @@ def empty(parts: Parts, progress: Progress = QUIET) -> Conditioning:
     )
     tokens = torch.zeros(1, first.max_position_embeddings, first.hidden_size + second.hidden_size)
     return Conditioning(tokens, torch.zeros(1, cast(int, second.projection_dim)))
+
+
+def flow(parts: Parts, latent_shape: Sequence[int]) -> Flow | None:
+    """None: a diffusion model."""
+    return None
 
 
 def predictor(parts: Parts, latent_shape: Sequence[int], guidance_scale: float | None = None) -> Predict:

@@ -10,13 +10,10 @@ from torch import Tensor
 
 from ...graph.node import NodeError
 from ..types import Conditioning
-from .conditioning import batch
+from .conditioning import Told, batch
 from .family import Predict
 from .live import Parts
 from .loading import attention_kernel
-
-_KEPT = 8
-"""How many different sets of branches are kept on the device during a run."""
 
 
 def predictor(
@@ -34,33 +31,26 @@ def predictor(
     if unet.config.time_cond_proj_dim is not None:
         scale = 1.0 if guidance_scale is None else guidance_scale
         embedding = guidance_embedding(scale - 1, unet.config.time_cond_proj_dim).to(device, dtype)
-    told: dict[tuple[int, ...], tuple[tuple[Conditioning, ...], dict[str, Any]]] = {}
 
-    def arguments(branches: Sequence[Conditioning]) -> dict[str, Any]:
-        """What the UNet is told beside the sample. The same at every step, so kept on the device by the branches' ids;
-        the branches are kept with it, so that no id is taken by another."""
-        key = tuple(id(branch) for branch in branches)
-        if key not in told:
-            if len(told) >= _KEPT:
-                told.clear()
-            tokens, pooled = batch(branches, images)
-            rows = len(branches) * images
-            added: dict[str, Any] = {"encoder_hidden_states": tokens.to(device, dtype)}
-            if embedding is not None:
-                added["timestep_cond"] = embedding.repeat(rows, 1)
-            if time_ids is not None:
-                if pooled is None:
-                    raise NodeError("This model is told a pooled prompt too; encode the prompt with the same model.")
-                ids = torch.tensor([list(time_ids)], dtype=dtype, device=device).repeat(rows, 1)
-                added["added_cond_kwargs"] = {"text_embeds": pooled.to(device, dtype), "time_ids": ids}
-            _check_width(unet, tokens, parts)
-            told[key] = (tuple(branches), added)
-        return told[key][1]
+    @Told
+    def told(branches: Sequence[Conditioning]) -> dict[str, Any]:
+        tokens, pooled = batch(branches, images)
+        rows = len(branches) * images
+        added: dict[str, Any] = {"encoder_hidden_states": tokens.to(device, dtype)}
+        if embedding is not None:
+            added["timestep_cond"] = embedding.repeat(rows, 1)
+        if time_ids is not None:
+            if pooled is None:
+                raise NodeError("This model is told a pooled prompt too; encode the prompt with the same model.")
+            ids = torch.tensor([list(time_ids)], dtype=dtype, device=device).repeat(rows, 1)
+            added["added_cond_kwargs"] = {"text_embeds": pooled.to(device, dtype), "time_ids": ids}
+        _check_width(unet, tokens, parts)
+        return added
 
     def predict(sample: Tensor, timestep: Tensor | float, branches: Sequence[Conditioning]) -> tuple[Tensor, ...]:
         given = torch.cat([sample.to(device, dtype)] * len(branches))
         with attention_kernel(parts.placement.attention):
-            predicted = unet(given, timestep, return_dict=False, **arguments(branches))[0]
+            predicted = unet(given, timestep, return_dict=False, **told(branches))[0]
         return tuple(predicted.to(sample.dtype).chunk(len(branches)))
 
     return predict

@@ -1,4 +1,4 @@
-"""The autoencoder of the Stable Diffusion families (AutoencoderKL), as the stock pipelines use it."""
+"""The autoencoder of every family so far (AutoencoderKL), as the stock pipelines use it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def decode(parts: Parts, latent: Tensor) -> Tensor:
     moments = _moments(vae, latent)
     if moments is None:
         latent = latent / vae.config.scaling_factor
+        latent = latent + vae.config.shift_factor if vae.config.shift_factor else latent
     else:
         latent = latent * moments[1] / vae.config.scaling_factor + moments[0]
     pixels = vae.decode(latent, return_dict=False)[0]
@@ -32,6 +33,7 @@ def encode_pixels(parts: Parts, pixels: Tensor, generators: Sequence[torch.Gener
     latent = torch.cat(drawn)
     moments = _moments(vae, latent)
     if moments is None:
+        latent = latent - vae.config.shift_factor if vae.config.shift_factor else latent
         latent = vae.config.scaling_factor * latent
     else:
         latent = (latent - moments[0]) * vae.config.scaling_factor / moments[1]

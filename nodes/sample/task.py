@@ -33,11 +33,8 @@ class Task:
             raise NodeError(" ".join(problems))
 
     def span(self, solver: Solver) -> tuple[int, int]:
-        """The evaluations to do: from the first, to before the second.
-
-        A strength takes the last int(strength · steps) steps, as the stock image-to-image pipelines do.
-        """
-        first = max(self.start_step, self.steps - int(self.steps * self.strength)) * solver.order
+        """The evaluations to do: from the first, to before the second."""
+        first = max(self.start_step, solver.skipped(self.steps, self.strength)) * solver.order
         total = len(solver.steps)
         return first, min(self.end_step * solver.order, total) if 0 < self.end_step < self.steps else total
 

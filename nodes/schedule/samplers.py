@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ...graph.node import NodeError
+from ..models.family import Flow
 from ..types import Sampler, Schedule
+from .entry import Entry
+from .flow import FLOW_SAMPLERS, flow_choices, flow_problems, flow_times, own_entry
 
 Name = Literal[
     "euler",
@@ -39,15 +41,6 @@ _DISTILLED = ("LCMScheduler", "TCDScheduler")
 """Stop only at the timesteps they were distilled for; they have a key for the spacing, and do not read it."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A scheduler class of diffusers, its `fixed` configuration, the `options` of its steps with their defaults."""
-
-    scheduler: str
-    fixed: Mapping[str, Any] = field(default_factory=dict)
-    options: Mapping[str, float] = field(default_factory=dict)
-
-
 SAMPLERS: dict[str, Entry] = {
     "euler": Entry("EulerDiscreteScheduler"),
     "euler_ancestral": Entry("EulerAncestralDiscreteScheduler"),
@@ -70,27 +63,46 @@ SAMPLERS: dict[str, Entry] = {
 }
 
 
-def build(config: Mapping[str, Any], sampler: Sampler | None, schedule: Schedule) -> Any:
+def build(config: Mapping[str, Any], sampler: Sampler | None, schedule: Schedule, flow: Flow | None = None) -> Any:
     """The scheduler `sampler` names, or the model's own, with its timesteps set on the CPU.
 
-    `config` is the model's scheduler configuration. Raises `NodeError` for a schedule the sampler cannot follow, all
-    problems in one message.
+    `config` is the model's scheduler configuration, `flow` its path if that is straight. Raises `NodeError` for a
+    schedule the sampler cannot follow, all problems in one message.
     """
+    name = sampler.name if sampler else f"{config.get('_class_name')}, the model's own,"
+    if flow is not None:
+        return _build_flow(config, sampler, schedule, flow, name)
     entry = SAMPLERS[sampler.name] if sampler else Entry(str(config.get("_class_name")))
     kind = _scheduler_class(entry.scheduler)
-    name = sampler.name if sampler else f"{entry.scheduler}, the model's own,"
     problems = _unknown(name, kind, schedule)
     last = int(config.get("num_train_timesteps", 1000)) - 1
     if schedule.timesteps and schedule.timesteps[0] > last:
         problems.append(f"Timestep {schedule.timesteps[0]} is above {last}, the highest this model was trained for.")
     if problems:
         raise NodeError(" ".join(problems))
+    times = {"timesteps": list(schedule.timesteps)} if schedule.timesteps else {"num_inference_steps": schedule.steps}
+    return _set(kind, config, _choices(config, entry, kind, schedule), times, name, schedule)
+
+
+def _build_flow(config: Mapping[str, Any], sampler: Sampler | None, schedule: Schedule, flow: Flow, name: str) -> Any:
+    entry = FLOW_SAMPLERS.get(sampler.name) if sampler else own_entry(config)
+    problems = flow_problems(name, entry, schedule)
+    last = int(config.get("num_train_timesteps", 1000))
+    if schedule.timesteps and schedule.timesteps[0] > last:
+        problems.append(f"Timestep {schedule.timesteps[0]} is above {last}, which is pure noise.")
+    if problems or entry is None:
+        raise NodeError(" ".join(problems))
+    kind = _scheduler_class(entry.scheduler)
+    choices = flow_choices(config, entry, schedule, flow) | _shaping(kind, schedule)
+    return _set(kind, config, choices, flow_times(entry, schedule, flow), name, schedule)
+
+
+def _set(
+    kind: Any, config: Mapping[str, Any], choices: dict[str, Any], times: dict[str, Any], name: str, schedule: Schedule
+) -> Any:
     try:
-        scheduler = kind.from_config(dict(config), **_choices(config, entry, kind, schedule))
-        if schedule.timesteps:
-            scheduler.set_timesteps(timesteps=list(schedule.timesteps))
-        else:
-            scheduler.set_timesteps(schedule.steps)
+        scheduler = kind.from_config(dict(config), **choices)
+        scheduler.set_timesteps(**times)
     except (ValueError, IndexError, ZeroDivisionError) as error:
         raise NodeError(f"Sampler {name} cannot follow a schedule of {schedule.steps} steps: {error}") from error
     return scheduler
@@ -114,11 +126,17 @@ def _choices(config: Mapping[str, Any], entry: Entry, kind: Any, schedule: Sched
         chosen["clip_sample"] = False  # some schedulers would clip to [-1, 1], which is for pixels, not for latents
     if schedule.spacing != "model":
         chosen["timestep_spacing"] = schedule.spacing
-    if schedule.shaping != "model" or schedule.timesteps:
-        chosen |= {key: schedule.shaping == shaping for shaping, key in _SHAPING_KEYS.items() if key in known}
+    chosen |= _shaping(kind, schedule)
     if config.get("rescale_betas_zero_snr") and "rescale_betas_zero_snr" not in known:
         chosen["trained_betas"] = _zero_snr_betas(config)
     return chosen
+
+
+def _shaping(kind: Any, schedule: Schedule) -> dict[str, bool]:
+    if schedule.shaping == "model" and not schedule.timesteps:
+        return {}
+    known = inspect.signature(kind.__init__).parameters
+    return {key: schedule.shaping == shaping for shaping, key in _SHAPING_KEYS.items() if key in known}
 
 
 def _zero_snr_betas(config: Mapping[str, Any]) -> Any:

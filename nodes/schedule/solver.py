@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..guidance.guide import Step
+from ..models.family import Flow
 from ..types import Noise, Sampler
 from .samplers import SAMPLERS
 
@@ -38,7 +40,7 @@ class Solver:
         self._options = options
         self._timesteps: Tensor = scheduler.timesteps
         self.order: int = scheduler.order
-        self.steps = _steps(scheduler, device)
+        self.steps = self._steps(device)
 
     def begin(self, first: int) -> None:
         """The run begins with evaluation `first` of the schedule."""
@@ -61,6 +63,15 @@ class Solver:
         self._skip_draws(first // self.order)
         return scaled / self._scheduler.scale_model_input(torch.ones(1), self._timesteps[first]).item()
 
+    def kept(self, sample: Tensor, step: Step) -> Tensor:
+        """`sample` as a `Latent` with noise of `step.sigma` left in it holds it."""
+        return self.scale(sample, step)
+
+    def skipped(self, steps: int, strength: float) -> int:
+        """How many of `steps` a run from a picture leaves out: all but the last int(strength · steps), as the stock
+        image-to-image pipelines do."""
+        return steps - int(steps * strength)
+
     def scale(self, sample: Tensor, step: Step) -> Tensor:
         """`sample` as the network takes it: of unit variance."""
         return self._scheduler.scale_model_input(sample, self._timesteps[step.index])
@@ -70,16 +81,61 @@ class Solver:
         timestep = self._timesteps[step.index]
         return self._scheduler.step(prediction, timestep, sample, return_dict=False, **self._options)[0]
 
+    def _steps(self, device: torch.device) -> list[Step]:
+        return _steps(self._scheduler, device, _sigmas(self._scheduler), self._scheduler.config.prediction_type)
+
     def _skip_draws(self, count: int) -> None:
         for generator in self._generators:
             for _ in range(count):
                 torch.randn(self._shape, generator=generator)
 
 
-def _steps(scheduler: Any, device: torch.device) -> list[Step]:
+class FlowSolver(Solver):
+    """Takes steps along a straight path: at time t the sample is (1 - t)·x0 + t·noise, and so the network takes it.
+
+    The times are the `sigmas` of diffusers' schedulers; what a `Step` and a `Latent` call sigma is t / (1 - t).
+    """
+
+    def pure(self, noise: Tensor) -> Tensor:
+        return noise
+
+    def noised(self, latent: Tensor, noise: Tensor, index: int) -> Tensor:
+        time = self._scheduler.sigmas[index].to(latent.device)
+        return time * noise + (1.0 - time) * latent
+
+    def resumed(self, scaled: Tensor, first: int) -> Tensor:
+        self._skip_draws(first // self.order)
+        return scaled * _norm(self.steps[first].time)
+
+    def scale(self, sample: Tensor, step: Step) -> Tensor:
+        return sample
+
+    def kept(self, sample: Tensor, step: Step) -> Tensor:
+        return sample / _norm(step.time)
+
+    def skipped(self, steps: int, strength: float) -> int:
+        # These pipelines round the number of steps to do up, where the others round it down.
+        return int(max(steps - min(steps * strength, steps), 0))
+
+    def _steps(self, device: torch.device) -> list[Step]:
+        times = self._scheduler.sigmas.double().tolist()[: len(self._timesteps)]
+        return _steps(self._scheduler, device, [t / (1 - t) if t < 1 else math.inf for t in times], "flow")
+
+
+def drive(scheduler: Any, sampler: Sampler | None, noise: Noise, device: torch.device, flow: Flow | None) -> Solver:
+    """The solver for a path: straight if there is a `flow`."""
+    kind = Solver if flow is None else FlowSolver
+    return kind(scheduler, sampler, noise, device)
+
+
+def _norm(time: float) -> float:
+    return math.hypot(1 - time, time)
+
+
+def _steps(scheduler: Any, device: torch.device, sigmas: Sequence[float], kind: str) -> list[Step]:
     timesteps = scheduler.timesteps
     shown = (timesteps.float() if device.type == "mps" else timesteps).to(device)
-    sigmas, total, kind = _sigmas(scheduler), len(timesteps), scheduler.config.prediction_type
+    total = len(timesteps)
     return [Step(index, total, shown[index], sigmas[index], kind) for index in range(total)]
 
 

@@ -127,8 +127,8 @@ def test_every_problem_is_told_at_once(shelf):
     [
         (
             "model_index.json",
-            {"_class_name": "FluxPipeline"},
-            "is for FluxPipeline; supported are Stable Diffusion 1 and 2",
+            {"_class_name": "FluxFillPipeline"},
+            "is for FluxFillPipeline; supported are Stable Diffusion 1 and 2",
         ),
         ("model_index.json", {"_class_name": "StableDiffusionXLImg2ImgPipeline"}, "is the refiner"),
         ("model_index.json", {"requires_aesthetics_score": True}, "is the refiner"),

@@ -122,7 +122,7 @@ def test_offloaded_parts_compute_the_same(sd, offload, monkeypatch):
 
     plain = outcome()
     placed = replace(runtime.place(runtime.settings), offload=offload)
-    monkeypatch.setattr(runtime, "place", lambda _: placed)
+    monkeypatch.setattr(runtime, "place", lambda *_: placed)
     assert torch.equal(outcome(), plain) and torch.equal(outcome(), plain)
     assert live.POOL.loads == (2 if offload == "model" else 4)  # hooked modules are others than the plain ones
 
@@ -141,7 +141,7 @@ def test_layout_and_compiling_are_given_to_the_parts_they_are_for(sd, monkeypatc
 
 def test_attention_that_would_change_nothing_is_refused(sd, monkeypatch):
     monkeypatch.setattr(runtime, "settings", RuntimeSettings("cpu", attention="sage"))
-    with pytest.raises(NodeError, match="attention 'sage' has no effect on this model's UNet"):
+    with pytest.raises(NodeError, match="attention 'sage' has no effect on this model's denoiser"):
         touch(sd)
 
 
