@@ -6,6 +6,7 @@ NODES: dict[str, str] = {
     "cfg": "guidance.cfg",
     "cfg_zero_star": "guidance.cfg_zero_star",
     "decode": "image.decode",
+    "deepcache": "cache.deepcache",
     "denoise": "sample.denoise",
     "draw_figure": "evaluate.draw_figure",
     "empty_latent": "noise.empty_latent",

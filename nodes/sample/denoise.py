@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ...graph.node import node
+from ...graph.node import NodeError, node
 from ...graph.progress import QUIET, Progress
 from ..types import Conditioning, Guidance, Latent, Mask, Model, Noise, Sampler, Schedule
 
@@ -26,13 +26,22 @@ def denoise(
     strength: Annotated[float, Field(ge=0, le=1, description="how much of a wired latent is made anew")] = 1.0,
     start_step: Annotated[int, Field(ge=0, le=1000, description="step of the schedule to begin with")] = 0,
     end_step: Annotated[int, Field(ge=0, le=1000, description="step of the schedule to end before; 0: do all")] = 0,
+    distilled_guidance: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=100,
+            description="scale told to a network that guides itself (Flux dev, LCM); empty: the guidance's own scale",
+        ),
+    ] = None,
     preview: Annotated[bool, Field(description="show what the picture is going to be")] = True,
     progress: Progress = QUIET,
 ) -> Latent:
     """Make a latent (B, C, h, w) of noise, step by step, as the prompts say.
 
-    Without `schedule`, `sampler` and `guidance`: 25 steps, the model's own sampler, classifier-free guidance of 7.5.
-    Without `negative` the model's empty prompt stands for it.
+    Without `schedule`, `sampler` and `guidance`: 25 steps, the model's own sampler, classifier-free guidance as strong
+    as is usual for the model. Without `negative` the model's empty prompt stands for it. A guidance-distilled network
+    is told the scale and evaluates one branch, unless `distilled_guidance` tells it another: it is then guided as well.
 
     With `latent` the picture begins from it (https://arxiv.org/abs/2108.01073): noise is added for the last `strength`
     of the steps, or from `start_step` on. With `mask` too, only what the mask covers changes: the rest is put back
@@ -49,38 +58,43 @@ def denoise(
     from ..guidance.guide import Conditions
     from ..models.live import use
     from ..schedule.samplers import build
-    from ..schedule.solver import Solver
+    from ..schedule.solver import drive
     from . import loop
     from .preview import previewer
     from .task import Task
 
-    schedule, guidance = schedule or Schedule(steps=25), guidance or ClassifierFree()
+    schedule = schedule or Schedule(steps=25)
     task = Task(noise, latent, mask, strength, start_step, end_step, schedule.steps)
     task.check()
     with torch.inference_mode(), use(model, progress) as parts:
-        scheduler = build(parts.scheduler_config, sampler, schedule)
+        flow = parts.family.flow(parts, noise.samples.shape)
+        scheduler = build(parts.scheduler_config, sampler, schedule, flow)
         device = parts.placement.device
-        solver = Solver(scheduler, sampler, noise, device)
+        solver = drive(scheduler, sampler, noise, device, flow)
         first, last = task.span(solver)
         if latent is not None and first >= last:
             return latent  # a strength of less than one step
-        scale = None
-        if parts.description.guidance_embedded:  # the network is told the scale and guides itself
+        guidance = guidance or ClassifierFree(parts.description.guidance)
+        scale, embedded = distilled_guidance, parts.description.guidance_embedded
+        if scale is not None and not embedded:
+            raise NodeError("distilled_guidance is for guidance-distilled models, which this is not; leave it empty.")
+        if embedded and scale is None:  # the network is told the scale and guides itself
             scale, guidance = getattr(guidance, "scale", None), ClassifierFree(scale=1.0)
-        predict = loop.Counted(parts.family.predictor(parts, noise.samples.shape, scale))
+        steps = solver.steps[first:last]
+        predict = loop.Counted(parts.family.predictor(parts, noise.samples.shape, scale), steps)
         guide = guidance.begin(Conditions(positive, negative, lambda: parts.family.empty(parts, progress)))
         sample = task.begin(solver, first, device)
         show = previewer(model) if preview else None
         began = time.perf_counter()
-        steps = solver.steps[first:last]
-        sample = loop.run(predict, guide, solver, steps, sample, progress, task.keeper(solver, device), show)
+        sample = loop.run(predict, guide, solver, sample, progress, task.keeper(solver, device), show)
         sigma = 0.0
         if last < len(solver.steps):
-            sample, sigma = solver.scale(sample, solver.steps[last]), solver.steps[last].sigma
+            sample, sigma = solver.kept(sample, solver.steps[last]), solver.steps[last].sigma
         samples = sample.to("cpu", torch.float32)  # waits for the device, so that the time below is all of it
         progress.note(
             network_calls=predict.calls,
             network_passes=predict.passes,
+            **{name.replace(" ", "_"): times for name, times in predict.counts.items()},
             steps=-(-len(steps) // solver.order),
             seconds_per_step=(time.perf_counter() - began) / -(-len(steps) // solver.order),
             sampler=sampler.name if sampler else type(scheduler).__name__,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from ...graph.progress import Progress
 from ..guidance.guide import Guide, Step
+from ..models.call import Call, under_way
 from ..models.family import Predict
 from ..schedule.solver import Solver
 from ..types import Conditioning, Image
@@ -18,32 +20,36 @@ Show = Callable[[Tensor, Tensor, Step], Image]
 
 
 class Counted:
-    """A `Predict` that counts: `calls` is one for each branch of each step, `passes` one for each time it ran."""
+    """A `Predict` that counts: `calls` is one for each branch of each step, `passes` one for each time it ran, `counts`
+    what patches did. `steps` are those of the run, of which number `at` is under way."""
 
-    def __init__(self, predict: Predict) -> None:
+    def __init__(self, predict: Predict, steps: Sequence[Step]) -> None:
         self._predict, self.calls, self.passes = predict, 0, 0
+        self.counts: Counter[str] = Counter()
+        self.steps, self.at = steps, 0
 
     def __call__(
         self, sample: Tensor, timestep: Tensor | float, branches: Sequence[Conditioning]
     ) -> tuple[Tensor, ...]:
         self.calls += len(branches)
         self.passes += 1
-        return self._predict(sample, timestep, branches)
+        with under_way(Call(self.steps, self.at, tuple(branches), self.counts)):
+            return self._predict(sample, timestep, branches)
 
 
 def run(
-    predict: Predict,
+    predict: Counted,
     guide: Guide,
     solver: Solver,
-    steps: Sequence[Step],
     sample: Tensor,
     progress: Progress,
     keep: Callable[[Tensor, Step], Tensor] | None = None,
     show: Show | None = None,
 ) -> Tensor:
-    """Take `steps` from `sample` (B, C, h, w). `keep` puts back, after each step, what is not to be changed."""
+    """Take the steps of `predict` from `sample` (B, C, h, w). `keep` puts back, what must not change, step by step."""
+    steps = predict.steps
     total = -(-len(steps) // solver.order)
-    for step in steps:
+    for predict.at, step in enumerate(steps):
         progress.stop_if_cancelled()
         given = solver.scale(sample, step)
         prediction = guide(predict, given, step)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from studio import Studio, open_studio
 
 from latentloom.graph.files import Files
 from latentloom.nodes.load.load_model import load_model
@@ -21,3 +22,19 @@ def pair(request: pytest.FixtureRequest, tiny_sd: Path, tiny_sdxl: Path) -> tupl
     folder = tiny_sd if request.param == "sd" else tiny_sdxl
     pipeline = AutoPipelineForText2Image.from_pretrained(folder, dtype=torch.float32)
     return load_model(folder.name, files=Files({"models": [folder.parent]})), pipeline
+
+
+@pytest.fixture(scope="session")
+def sd(tiny_sd: Path) -> Studio:
+    return open_studio(tiny_sd)
+
+
+@pytest.fixture(scope="session")
+def sdxl(tiny_sdxl: Path) -> Studio:
+    return open_studio(tiny_sdxl)
+
+
+@pytest.fixture(params=["sd", "sdxl"])
+def studio(request: pytest.FixtureRequest) -> Studio:
+    """Both families."""
+    return request.getfixturevalue(request.param)

@@ -1,0 +1,51 @@
+"""Which evaluation of the denoiser is under way, for patches that do different things at different steps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..types import Conditioning
+
+if TYPE_CHECKING:
+    from ..guidance.guide import Step
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of the denoiser in a run: the sample's rows are `images` for each of `branches`, in order.
+
+    `steps` are the evaluations of the run, of which this is number `at`. What a patch did is counted in `counts` and
+    told in the run's report.
+    """
+
+    steps: Sequence[Step]
+    at: int
+    branches: tuple[Conditioning, ...]
+    counts: Counter[str]
+
+    @property
+    def step(self) -> Step:
+        return self.steps[self.at]
+
+
+_under_way: ContextVar[Call | None] = ContextVar("call of the denoiser", default=None)
+
+
+@contextmanager
+def under_way(call: Call) -> Iterator[None]:
+    """`call` is what `current` gives while the context lasts."""
+    token = _under_way.set(call)
+    try:
+        yield
+    finally:
+        _under_way.reset(token)
+
+
+def current() -> Call | None:
+    """The call under way; `None` where the denoiser is called outside of a run."""
+    return _under_way.get()
