@@ -18,7 +18,6 @@ from .workspace.workspace import Workspace
 ICON = Path(__file__).with_name("icon.svg")
 
 _CSS = """
-#latentloom {position: fixed; inset: 0; z-index: 1}
 .nav-holder {display: none}
 #app-status p {margin: 0.25rem 0}
 """
@@ -32,7 +31,7 @@ def blocks(workspace: Workspace, queue: Queue) -> gr.Blocks:
     with gr.Blocks(
         title="Latentloom", analytics_enabled=False, fill_width=True, delete_cache=(_KEPT_SECONDS, _KEPT_SECONDS)
     ) as pages:
-        component.canvas("latentloom")
+        component.canvas()
     with pages.route("App", "/app", show_in_navbar=False):
         form(pages, workspace, queue)
     return pages

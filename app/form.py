@@ -209,6 +209,6 @@ def _advice(view: PublicView, asked: Mapping[str, str]) -> str:
     if not view.chosen:
         lines.append(
             "This workflow does not say what its form shows, so here are its prompts, pictures and seeds. "
-            "Open the graph and mark settings and results as public to choose."
+            "To choose, open the graph and mark settings and results with the eye beside them."
         )
     return "\n\n".join(lines)

@@ -17,6 +17,7 @@ from .jobs.places import Places
 from .jobs.wire import FigureOutput, Job, JobDetail, NodeState, Picture, TableOutput, TextOutput
 from .public import PublicOutput, words
 
+_BAR = "width: 100%; accent-color: var(--color-accent)"
 _OUTPUTS, _PREVIEWS = "/api/outputs/", "/api/previews/"
 
 
@@ -29,7 +30,14 @@ class Result:
     def draw(self) -> list[Component]:
         label = self.output.label
         return [
-            gr.Gallery(label=label, visible=False, columns=2, object_fit="contain", elem_id=f"app-{self.output.node}"),
+            gr.Gallery(
+                label=label,
+                visible=False,
+                columns=2,
+                object_fit="contain",
+                buttons=["download", "fullscreen"],
+                elem_id=f"app-{self.output.node}",
+            ),
             gr.Dataframe(label=label, visible=False),
             gr.Plot(label=label, visible=False),
             gr.Textbox(label=label, visible=False, interactive=False),
@@ -72,9 +80,7 @@ def standing(job: Job | None = None, problems: Iterable[Problem] = ()) -> str:
     }
     parts = [lines[job.status] and f'<p role="status">{escape(lines[job.status])}</p>']
     if job.status in ("queued", "running"):
-        parts.append(
-            f'<progress max="1" value="{job.progress:.4f}" aria-label="Progress" style="width: 100%"></progress>'
-        )
+        parts.append(f'<progress max="1" value="{job.progress:.4f}" aria-label="Progress" style="{_BAR}"></progress>')
         parts.append(_preview(job))
     if job.status == "failed":
         parts.append(f'<div role="alert">{"".join(_failure(sentence) for sentence in _reasons(job))}</div>')

@@ -1,4 +1,4 @@
-"""The canvas as a Gradio component: the bundle `build_backend` made, mounted into an empty element.
+"""The canvas as a Gradio component: the bundle `build_backend` made, mounted over the window.
 
 The server answers `/canvas/` with the files of the bundle.
 """
@@ -23,33 +23,31 @@ _MOUNT = """\
   const styled = new Promise((done) => (style.onload = style.onerror = done));
   style.href = at("editor.css");
   const [{mount}] = await Promise.all([import(at("editor.mjs")), styled]);
-  mount(element, {root, ...OPTIONS});
+  const gradio = document.querySelector("gradio-app");
+  if (gradio) gradio.style.display = "none";
+  const stage = document.body.appendChild(document.createElement("div"));
+  stage.style.cssText = "position: fixed; inset: 0";
+  mount(stage, {root, ...OPTIONS});
 })();
 """
-"""Gradio does not wait for what runs on load, and loads no modules from a page's head."""
+"""Gradio does not wait for what runs on load, and loads no modules from a page's head. Its style sheet reaches into all
+that is inside of it, more strongly than ours, so the canvas stands beside it."""
 
 
 class PageMissing(RuntimeError):  # noqa: N818 - the message is a sentence for the user
     """The page was not built. The message says how to build it."""
 
 
-def canvas(elem_id: str) -> gr.HTML:
-    """Nodes and wires over the whole element. All the rest, runs and files too, goes through the server's API.
+def canvas() -> gr.HTML:
+    """Nodes and wires over the whole window. All the rest, runs and files too, goes through the server's API.
 
     Not a subclass: beside the source of each, Gradio writes a stub file. Raises `PageMissing`.
     """
-    return gr.HTML(
-        elem_id=elem_id,
-        html_template="",
-        js_on_load=script(),
-        apply_default_css=False,
-        container=False,
-        padding=False,
-    )
+    return gr.HTML(html_template="", js_on_load=script(), apply_default_css=False)
 
 
 def script(**options: Any) -> str:
-    """What mounts the page into `element`, with `options` for its `mount`. Raises `PageMissing`."""
+    """What shows the canvas, with `options` for its `mount`. Raises `PageMissing`."""
     return _MOUNT.replace("${VERSION}", version()).replace("OPTIONS", json.dumps(options))
 
 
@@ -75,12 +73,9 @@ _PAGE = Template("""\
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <title>$title</title>
-    <style>html, body, #canvas {height: 100%; margin: 0}</style>
   </head>
   <body>
-    <div id="canvas"></div>
     <script>
-const element = document.getElementById("canvas");
 $script
     </script>
   </body>

@@ -35,15 +35,13 @@ def test_nothing_is_fetched_from_elsewhere():
 def test_gradio_mounts_the_version_that_was_built(monkeypatch, tmp_path):
     (tmp_path / "stamp").write_text("0123456789abcdef" * 4)
     monkeypatch.setattr(component, "STATIC", tmp_path)
-    made = canvas("here")
-    assert made.elem_id == "here"
-    assert "/canvas/${name}?v=0123456789abcdef`" in str(made.js_on_load)
+    assert "/canvas/${name}?v=0123456789abcdef`" in str(canvas().js_on_load)
 
 
 def test_a_page_that_was_not_built_is_a_sentence(monkeypatch, tmp_path):
     monkeypatch.setattr(component, "STATIC", tmp_path)
     with pytest.raises(PageMissing, match="build_backend.py builds it"):
-        canvas("here")
+        canvas()
 
 
 def test_the_page_of_a_share_holds_nothing_its_name_brings():
