@@ -2,6 +2,8 @@ import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
+const SERVER = process.env.LATENTLOOM_SERVER ?? "http://127.0.0.1:7801";
+
 /** One ES module, one style sheet and the licences of what is bundled; `--outDir` says where they go. */
 export default defineConfig({
   plugins: [svelte()],
@@ -22,6 +24,6 @@ export default defineConfig({
     rolldownOptions: { output: { minify: true, codeSplitting: false } },
   },
   // `npm run dev` shows index.html and asks a running `latentloom edit` for everything else.
-  server: { proxy: { "/api": { target: "http://127.0.0.1:7860", ws: true } } },
+  server: { proxy: { "/api": { target: SERVER, ws: true, changeOrigin: true, headers: { Origin: SERVER } } } },
   test: { include: ["src/**/*.test.ts"], environment: "node" },
 });

@@ -56,6 +56,7 @@ export class Connector {
   }
 
   start(handle: Handle): void {
+    this.actions.app.ui.dismissPlaced();
     this.canvas.connecting = { ...portOf(handle), detached: this.#detached };
   }
 

@@ -24,6 +24,7 @@ export type FlowEdge = Edge<{ wire: Wire; colour: string; bends: readonly string
 
 export const NODE_WIDTH = 248;
 const BEHIND = -2000;
+const ABOVE = 1500;
 const UNKNOWN_COLOUR = "var(--border-strong)";
 
 // ---------------------------------------------------------------- nodes
@@ -55,8 +56,8 @@ export function flowNodes(content: Content, kinds: Kinds, before: readonly FlowN
   }
   content.reroutes?.forEach((reroute, index) => {
     const colour = colourOf(content, kinds, reroute.wires[0]);
-    // Its middle is its place.
-    const make = () => ({ type: "bend" as const, position: point(reroute.at), origin: [0.5, 0.5] as Point });
+    // Its middle is its place; it lies above wires that are selected.
+    const make = () => ({ type: "bend" as const, position: point(reroute.at), origin: [0.5, 0.5] as Point, zIndex: ABOVE });
     keep(itemId("reroutes", index), { kind: "bend", index, reroute, colour }, make);
   });
   return nodes;

@@ -74,8 +74,7 @@ export function view(root: () => HTMLElement, flow: Flow, canvas: CanvasState): 
 
     goTo(node) {
       canvas.document.select([node]);
-      void tick().then(() => {
-        const found = element(node);
+      void shown(() => element(node)).then((found) => {
         found?.focus({ preventScroll: true });
         if (!found || isSeen(found, root())) return;
         const { x, y } = canvas.boxes([node]).get(node) ?? { x: 0, y: 0 };
@@ -88,6 +87,17 @@ export function view(root: () => HTMLElement, flow: Flow, canvas: CanvasState): 
       field?.focus();
     },
   };
+}
+
+/** The element as soon as Svelte Flow has measured it: before, it is hidden and takes no focus. */
+async function shown(find: () => HTMLElement | null): Promise<HTMLElement | null> {
+  await tick();
+  for (let frame = 0; frame < 10; frame++) {
+    const found = find();
+    if (found && found.style.visibility !== "hidden") return found;
+    await new Promise(requestAnimationFrame);
+  }
+  return null;
 }
 
 function isSeen(element: HTMLElement, root: HTMLElement): boolean {

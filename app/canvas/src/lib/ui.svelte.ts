@@ -104,6 +104,11 @@ export class Ui {
     this.toasts = this.toasts.filter((toast) => toast.id !== id);
   }
 
+  /** Put away what was said beside the pointer. */
+  dismissPlaced(): void {
+    if (this.toasts.some((toast) => toast.at)) this.toasts = this.toasts.filter((toast) => !toast.at);
+  }
+
   announce(text: string): void {
     // The same words are only read twice when they change in between.
     this.announcement = this.announcement === text ? `${text}\u00a0` : text;
