@@ -14,6 +14,7 @@ NODES: dict[str, str] = {
     "encode_prompt": "prompt.encode_prompt",
     "encode_prompts": "prompt.encode_prompts",
     "enlarge": "image.enlarge",
+    "faster_diffusion": "cache.faster_diffusion",
     "gaussian_noise": "noise.gaussian_noise",
     "grade_shapes": "evaluate.grade_shapes",
     "guidance_interval": "guidance.guidance_interval",
