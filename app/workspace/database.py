@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -94,11 +95,9 @@ class Database:
         return engine
 
     def _set_aside(self, reason: str) -> None:
-        new = self.path.with_stem(f"{self.path.stem}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
-        number = 1
-        while new.exists():
-            number += 1
-            new = new.with_stem(f"{new.stem.rstrip('0123456789').rstrip('_')}_{number}")
+        stem = f"{self.path.stem}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
+        candidates = (self.path.with_stem(f"{stem}-{number}") for number in count(1))
+        new = next(candidate for candidate in candidates if not candidate.exists())
         for ending in _ASIDE:
             part = self.path.with_name(self.path.name + ending)
             if part.exists():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -63,9 +62,3 @@ def preview(workspace: Workspace) -> Callable[..., NodeState]:
         return NodeState(status="done", seconds=1.5, outputs=[picture], preview="data:image/webp;base64,xx")
 
     return make
-
-
-def picture_bytes(form: str = "PNG", size: tuple[int, int] = (40, 20), mode: str = "RGB", **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    Pillow.new(mode, size, "red" if mode == "RGB" else 0).save(buffer, form, **options)
-    return buffer.getvalue()
