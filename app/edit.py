@@ -88,7 +88,7 @@ def edit(request: Request) -> int:
             if request.browser:
                 threading.Thread(target=webbrowser.open, args=[_page(url, workspace.opened_path, file)]).start()
 
-        _serve(app, listening, ready)
+        run_server(app, listening, ready)
         show.line("Ending.")
     return 0
 
@@ -139,7 +139,7 @@ class _Server(uvicorn.Server):
             self._ready()
 
 
-def _serve(app: FastAPI, listening: socket.socket, ready: Callable[[], None]) -> None:
+def run_server(app: FastAPI, listening: socket.socket, ready: Callable[[], None]) -> None:
     config = uvicorn.Config(
         app,
         log_level="warning",

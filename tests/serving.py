@@ -22,6 +22,13 @@ from latentloom.graph.run import CheckFailed
 
 HOST = "127.0.0.1:7801"
 
+WORKFLOW = {
+    "format": 1,
+    "name": "Count",
+    "nodes": {"one": {"type": "number", "settings": {"value": 1}}, "shown": {"type": "show"}},
+    "wires": [["one.number", "shown.text"]],
+}
+
 
 class QuietQueue(Queue):
     """Takes jobs, and moves them only as it is told."""
@@ -122,3 +129,10 @@ def client_of(folder: Path, access: Access | None = None, page: bool = False, **
     queue = QuietQueue(workspace.places)
     app = create_app(workspace, queue, access=access or Access(), page=page)
     return TestClient(app, base_url=f"http://{HOST}", **options)
+
+
+def submit(server: TestClient, **more: Any) -> str:
+    """The id of a new job."""
+    response = server.post("/api/jobs", json={"workflow": WORKFLOW, **more}, headers={"x-client": "tab"})
+    assert response.status_code == 201, response.text
+    return response.json()["id"]

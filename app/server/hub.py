@@ -10,10 +10,13 @@ from pydantic import BaseModel
 
 from ..jobs.mailbox import Mailbox
 from ..jobs.queue import Queue
-from ..jobs.wire import ENDED, JobDetail, JobMessage, NodeMessage, QueueMessage, Snapshot
+from ..jobs.wire import ENDED, Job, JobDetail, JobMessage, NodeMessage, QueueMessage, Snapshot
 from .messages import File, FileMessage, Hello, PresenceMessage, Watch
 
 MAX_LISTENERS = 512
+
+SECONDS_A_JOB = 0.001
+"""Between two messages of the whole queue, for each job in it."""
 
 
 class Post:
@@ -69,6 +72,10 @@ class Hub:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._mailbox = Mailbox(self._ring)
         self._watched: frozenset[str | None] = frozenset()
+        self._latest: QueueMessage | None = None
+        self._newer: dict[str, Job] = {}
+        self._told = 0.0
+        self._due: asyncio.TimerHandle | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
 
     def open(self) -> None:
@@ -79,6 +86,8 @@ class Hub:
     def close(self) -> None:
         self._unsubscribe()
         self._loop = None
+        if self._due is not None:
+            self._due.cancel()
 
     # ---------------------------------------------------------------- in the queue's thread
 
@@ -98,19 +107,39 @@ class Hub:
                 post = Post(message, ("node", message.node))
                 self._tell(post, (each for each in self._listeners if each.job == message.job))
                 continue
-            ended = [message.job] if isinstance(message, JobMessage) else message.jobs
-            self._end(job.id for job in ended if job.status in ENDED)
-            key = ("job", message.job.id) if isinstance(message, JobMessage) else ("queue",)
-            self._tell(Post(message, key), self._listeners)
+            if isinstance(message, JobMessage):
+                self._newer[message.job.id] = message.job
+                self._end([message.job])
+                self._tell(Post(message, ("job", message.job.id)), self._listeners)
+            else:
+                self._end(message.jobs)
+                self._queue_changed(message)
+
+    def _queue_changed(self, message: QueueMessage) -> None:
+        """A long queue is told less often than a short one: what happens to single jobs is told besides."""
+        self._latest, self._newer = message, {}
+        if self._due is None and self._loop is not None:
+            wait = self._told + SECONDS_A_JOB * len(message.jobs) - self._loop.time()
+            self._due = self._loop.call_later(wait, self._tell_queue) if wait > 0 else None
+            if wait <= 0:
+                self._tell_queue()
+
+    def _tell_queue(self) -> None:
+        self._due = None
+        if self._latest is not None and self._loop is not None:
+            self._told = self._loop.time()
+            jobs = [self._newer.get(job.id, job) for job in self._latest.jobs]  # never older than what was told of one
+            self._tell(Post(QueueMessage(paused=self._latest.paused, jobs=jobs), ("queue",)), self._listeners)
 
     def _tell(self, post: Post, listeners: Iterable[Listener]) -> None:
         for listener in listeners:
             listener.put(post)
 
-    def _end(self, ids: Iterable[str]) -> None:
-        for id_ in ids if self._endings else ():
-            for event in self._endings.get(id_, ()):
-                event.set()
+    def _end(self, jobs: Iterable[Job]) -> None:
+        for job in jobs if self._endings else ():
+            if job.status in ENDED:
+                for event in self._endings.get(job.id, ()):
+                    event.set()
 
     async def ended(self, id_: str, seconds: float) -> JobDetail:
         """The job once it ended, or as it is after `seconds`. Raises `KeyError` for one the queue does not know."""

@@ -4,26 +4,13 @@ import threading
 import time
 
 import pytest
-from serving import client_of
-
-WORKFLOW = {
-    "format": 1,
-    "name": "Count",
-    "nodes": {"one": {"type": "number", "settings": {"value": 1}}, "shown": {"type": "show"}},
-    "wires": [["one.number", "shown.text"]],
-}
+from serving import WORKFLOW, client_of, submit
 
 
 @pytest.fixture
 def client(tmp_path):
     with client_of(tmp_path) as client:
         yield client
-
-
-def submit(server, **more) -> str:
-    response = server.post("/api/jobs", json={"workflow": WORKFLOW, **more}, headers={"x-client": "tab"})
-    assert response.status_code == 201, response.text
-    return response.json()["id"]
 
 
 def sentences(response, status):
