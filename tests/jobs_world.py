@@ -26,7 +26,7 @@ ARITHMETIC: tuple[str, ...] = (
     "show",
     "write",
 )
-OWN: tuple[str, ...] = ("steps", "crash", "note", "fail", "stubborn", "process")
+OWN: tuple[str, ...] = ("steps", "clock", "crash", "note", "fail", "stubborn", "process")
 MODULES = dict.fromkeys(ARITHMETIC, "arithmetic") | dict.fromkeys(OWN, "jobs_world")
 
 
@@ -37,6 +37,14 @@ def steps(count: int = 10, seconds: float = 0.01, progress: Progress = QUIET) ->
         time.sleep(seconds)
         progress.step(step + 1, count, "stepping")
     return f"{count} steps"
+
+
+@effect
+def clock(count: int = 10, seconds: float = 0.05, progress: Progress = QUIET) -> None:
+    """Tells at each step when that was, by the clock that all processes share."""
+    for step in range(count):
+        time.sleep(seconds)
+        progress.step(step + 1, count, str(time.monotonic()))
 
 
 @effect

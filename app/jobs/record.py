@@ -32,7 +32,11 @@ class Record:
     @property
     def detail(self) -> JobDetail:
         return JobDetail(
-            **dict(self.job), workflow=self.document, goals=self.goals, nodes=dict(self.nodes), warnings=self.warnings
+            **dict(self.job),
+            workflow=self.document,
+            goals=self.goals,
+            nodes=dict(self.nodes),
+            warnings=tuple(self.warnings),
         )
 
     @property

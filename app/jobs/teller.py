@@ -20,8 +20,8 @@ STEPS_APART = 1 / 30
 PREVIEWS_APART = 0.1
 """Seconds at least; who looks sees no difference beyond that."""
 
-PREVIEW_SHARE = 0.1
-"""Of the run's time that goes into live previews at most."""
+PREVIEWS_REST = 4
+"""Times as long as a preview took that none is made after it, so that previews take at most a fifth of the time."""
 
 
 class Teller:
@@ -33,6 +33,7 @@ class Teller:
         self._pending: list[Future[None]] = []
         self._last_step = 0.0
         self._next_preview = 0.0
+        self._previewed = False
         self._files: dict[str, list[str]] = {}
         self.failures: list[events.Failed] = []
 
@@ -40,6 +41,7 @@ class Teller:
         match event:
             case events.Started(node):
                 self._last_step = self._next_preview = 0.0
+                self._previewed = False
                 self._report(Started(node))
             case events.Progressed():
                 self._step(event)
@@ -81,7 +83,9 @@ class Teller:
             logging.getLogger(__name__).exception("The preview of %s failed", event.node)
             preview = None
         cost = monotonic() - now
-        self._next_preview = now + cost + max(PREVIEWS_APART, cost * (1 - PREVIEW_SHARE) / PREVIEW_SHARE)
+        rest = PREVIEWS_REST * cost if self._previewed else 0.0  # the first loads what makes them, once
+        self._previewed = True
+        self._next_preview = now + cost + max(PREVIEWS_APART, rest)
         return preview
 
     def _note(self, node: str, facts: Mapping[str, Any]) -> None:

@@ -116,9 +116,9 @@ class JobDetail(Job):
     """A job with what it runs and how each node stands."""
 
     workflow: Mapping[str, Any]
-    goals: Sequence[str] | None = None
+    goals: tuple[str, ...] | None = None
     nodes: Mapping[str, NodeState] = {}
-    warnings: Sequence[Problem] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 # ---------------------------------------------------------------- messages

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import logging
 import os
 import queue
@@ -28,10 +29,18 @@ from .teller import Teller
 KEPT_BYTES = 4 << 30
 """Of results, at most; and never more than an eighth of the computer's memory."""
 
+_SLOW_TO_IMPORT = (
+    ("diffusers", "AutoencoderKL"),
+    ("diffusers", "UNet2DConditionModel"),
+    ("transformers", "CLIPTextModel"),
+)
+"""What nearly every workflow needs of these libraries, which import each class when it is first asked for."""
+
 
 def work(connection: Connection, setup: Setup) -> None:
     """Serve until told to stop, or until the server is gone. Runs in a process of its own."""
     _leave_interrupts_to_the_server()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin make small models slow beside other work
     with redirect_stdout(sys.stderr):  # what libraries print is for who started the server
         _Worker(connection, setup).serve()
 
@@ -77,8 +86,8 @@ class _Worker:
                 self._tasks.put(None)
 
     def _take_device(self) -> tuple[str, str]:
-        """What results depend on besides the workflow, and a sentence where the device cannot be used. Loads PyTorch,
-        so that the first job does not wait for it."""
+        """What results depend on besides the workflow, and a sentence where the device cannot be used. Imports PyTorch
+        and, while nobody waits, what else takes seconds, so that the first job finds it there."""
         machine = self._setup.machine
         if machine is None:
             return "", ""
@@ -87,6 +96,9 @@ class _Worker:
         except NodeError as error:
             return "", str(error)
         runtime.use_settings(machine)
+        for library, name in _SLOW_TO_IMPORT:
+            if self._tasks.empty():
+                getattr(importlib.import_module(library), name)
         return salt, ""
 
     def _do(self, task: Task, salt: str) -> JobEnded:

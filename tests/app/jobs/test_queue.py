@@ -83,7 +83,7 @@ def test_goals_muted_nodes_and_warnings(queue):
     statuses = {id_: state.status for id_, state in detail.nodes.items()}
     assert statuses.pop("see") == "muted" and set(statuses) == {"a", "b"}
     assert set(statuses.values()) <= {"done", "reused"}  # other tests may have run the same
-    assert [problem.node for problem in detail.warnings] == ["odd"] and detail.goals == ["b"]
+    assert [problem.node for problem in detail.warnings] == ["odd"] and detail.goals == ("b",)
 
 
 def test_a_running_job_is_cancelled_within_one_step(queue):
