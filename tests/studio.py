@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
+from tiny import SIZE
 from torch import Tensor
 
 from latentloom.graph.files import Files
@@ -32,9 +33,12 @@ class Studio:
     model: Model
     folder: Path
     pipeline: Any
+    usual: dict[str, Any] = field(default_factory=dict)
+    """What every call of the stock pipeline is given."""
 
-    def noise(self, batch: int = 1, seed: int = SEED) -> Noise:
-        return gaussian_noise(empty_latent(self.model, batch=batch), seed)
+    def noise(self, batch: int = 1, seed: int = SEED, size: tuple[int, int] = (SIZE, SIZE)) -> Noise:
+        """For pictures of `size` (height, width)."""
+        return gaussian_noise(empty_latent(self.model, size[1], size[0], batch), seed)
 
     def sample(self, batch: int = 1, seed: int = SEED, negative: str | None = None, **options: Any) -> Latent:
         """`denoise` with the prompt of all tests."""
@@ -57,7 +61,7 @@ class Studio:
             negative_prompt=None if negative is None else [negative] * batch,
             generator=generators(range(SEED, SEED + batch)),
             output_type="pt",
-            **options,
+            **{**self.usual, **options},
         ).images
 
     def stock_like(self, auto_class: str) -> Any:
@@ -69,7 +73,8 @@ def generators(seeds: Sequence[int]) -> list[torch.Generator]:
     return [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
 
 
-def open_studio(folder: Path) -> Studio:
+def open_studio(folder: Path, parts: dict[str, Any] | None = None, **usual: Any) -> Studio:
+    """`parts` are for parts of the stock pipeline, `usual` for its calls."""
     model = load_model(folder.name, files=Files({"models": [folder.parent]}))
-    pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
-    return Studio(model, folder, pipeline)
+    pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, dtype=torch.float32, **(parts or {}))
+    return Studio(model, folder, pipeline, usual)

@@ -87,17 +87,17 @@ def build_sdxl(folder: Path, **scheduler: Any) -> Path:
     return _save(pipeline, folder)
 
 
-def build_sd3(folder: Path, t5: bool = True, **scheduler: Any) -> Path:
+def build_sd3(folder: Path, t5: bool = True, channels: int = 4, shift_factor: float = 0.2, **scheduler: Any) -> Path:
     """A Stable Diffusion 3-like pipeline, with or without its third text encoder, saved in `folder`. Its T5 reads 20
-    tokens, as its tokenizer says."""
+    tokens, as its tokenizer says; its latents have as many `channels` and the mean `shift_factor`."""
     torch.manual_seed(2)
     pipeline = StableDiffusion3Pipeline(
         transformer=_wake(
             SD3Transformer2DModel(
                 sample_size=SIZE // FACTOR,
                 patch_size=2,
-                in_channels=4,
-                out_channels=4,
+                in_channels=channels,
+                out_channels=channels,
                 num_layers=2,
                 attention_head_dim=8,
                 num_attention_heads=2,
@@ -107,7 +107,7 @@ def build_sd3(folder: Path, t5: bool = True, **scheduler: Any) -> Path:
                 pos_embed_max_size=12,
             )
         ),
-        vae=_autoencoder(shift_factor=0.2),
+        vae=_autoencoder(shift_factor=shift_factor, latent_channels=channels),
         text_encoder=_projecting_encoder(16).eval(),
         text_encoder_2=_projecting_encoder(24).eval(),
         text_encoder_3=_t5_encoder(48) if t5 else None,
@@ -194,16 +194,13 @@ def _wake(transformer: Any) -> Any:
 
 
 def _autoencoder(**options: Any) -> AutoencoderKL:
+    usual = {"latent_channels": 4, "norm_num_groups": 4, "sample_size": SIZE, "scaling_factor": 0.6}
     return AutoencoderKL(
         block_out_channels=(8, 8, 16),
         down_block_types=("DownEncoderBlock2D",) * 3,
         up_block_types=("UpDecoderBlock2D",) * 3,
         layers_per_block=1,
-        latent_channels=4,
-        norm_num_groups=4,
-        sample_size=SIZE,
-        scaling_factor=0.6,
-        **options,
+        **{**usual, **options},
     ).eval()
 
 
