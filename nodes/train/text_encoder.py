@@ -17,12 +17,12 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from ..shapes.caption import Request, Wanted, random_caption
 from ..shapes.scene import BACKGROUNDS, COLOURS, PLACES, RELATIONS, SHAPES, SIZES, random_scenes
 from .loop import Descent, Report, Trained, descend, silent
-from .tokenizer import LENGTH, new_tokenizer
+from .tokenizer import new_tokenizer
 
 SLOTS = (*PLACES, "first", "second")
 """Where a caption can put a thing: at a place, or, saying no place, merely first or second."""
@@ -53,13 +53,20 @@ def new_text_encoder(tokenizer: CLIPTokenizer, width: int = 128, layers: int = 3
             projection_dim=width,
             num_hidden_layers=layers,
             num_attention_heads=heads,
-            max_position_embeddings=LENGTH,
+            max_position_embeddings=tokenizer.model_max_length,
             hidden_act="gelu",
             bos_token_id=cast(int, tokenizer.bos_token_id),
             eos_token_id=cast(int, tokenizer.eos_token_id),
             pad_token_id=cast(int, tokenizer.pad_token_id),
         )
     )
+
+
+def token_ids(tokenizer: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
+    """Token ids (n, L) of texts, all as long as the tokenizer says, as the stock pipelines make them."""
+    length = tokenizer.model_max_length
+    given = tokenizer(list(texts), padding="max_length", truncation=True, max_length=length, return_tensors="pt")
+    return cast(Tensor, given.input_ids)
 
 
 def layout(request: Request) -> dict[str, Wanted]:
@@ -74,7 +81,7 @@ def layout(request: Request) -> dict[str, Wanted]:
 
 
 class Lesson(NamedTuple):
-    """Token ids (n, 77) and, for each kind, the right answer at each position (n, 77), UNASKED where there is none."""
+    """Token ids (n, L) and, for each kind, the right answer at each position (n, L), UNASKED where there is none."""
 
     ids: Tensor
     answers: dict[str, Tensor]
@@ -83,14 +90,14 @@ class Lesson(NamedTuple):
 def lesson(tokenizer: CLIPTokenizer, captions: Sequence[tuple[str, Request]]) -> Lesson:
     """Tokenize captions and write down what each position should know."""
     texts = [text for text, _ in captions]
-    ids = tokenizer(texts, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt").input_ids
+    ids = token_ids(tokenizer, texts)
     answers = {kind: torch.full(ids.shape, UNASKED) for kind in ANSWERS}
     nouns = {cast(int, tokenizer.convert_tokens_to_ids(shape + "</w>")) for shape in SHAPES}
     for row, (_, request) in enumerate(captions):
         filled = layout(request)
         tokens = ids[row].tolist()
         end = tokens.index(tokenizer.eos_token_id)
-        answers["slot"][row] = torch.arange(LENGTH) % len(SLOTS) + 1
+        answers["slot"][row] = torch.arange(ids.shape[1]) % len(SLOTS) + 1
         answers["slot"][row, :end] = 0
         for slot, name in enumerate(SLOTS):
             thing = filled.get(name)
@@ -125,7 +132,7 @@ def captions_at(count: int, seed: int, step: int) -> list[tuple[str, Request]]:
 class Reader(nn.Module):
     """A text encoder, and its answers as its hidden states spell them."""
 
-    def __init__(self, encoder: CLIPTextModel) -> None:
+    def __init__(self, encoder: CLIPTextModel | CLIPTextModelWithProjection) -> None:
         super().__init__()
         self.encoder = encoder
         self.widths = [1 + len(words) for words in ANSWERS.values()]
@@ -136,17 +143,24 @@ class Reader(nn.Module):
             )
 
     def forward(self, ids: Tensor) -> dict[str, Tensor]:
-        """The coordinates (n, 77, answers) of each kind of answer for token ids (n, 77)."""
-        hidden = self.encoder(ids).last_hidden_state
+        """The coordinates (n, L, answers) of each kind of answer for token ids (n, L)."""
+        return self.spelt(self.encoder(ids).last_hidden_state)
+
+    def spelt(self, hidden: Tensor) -> dict[str, Tensor]:
+        """The coordinates of each kind of answer in hidden states (n, L, width)."""
         return dict(zip(ANSWERS, hidden[..., : sum(self.widths)].split(self.widths, -1), strict=True))
 
     def loss(self, given: Lesson) -> Tensor:
-        """Mean square error of the spelling; "none, or not said" weighs less, because most slots are empty."""
+        """Mean square error of the spelling of token ids."""
+        return self.error(self(given.ids), given)
+
+    def error(self, answers: dict[str, Tensor], given: Lesson) -> Tensor:
+        """Mean square error of `answers`; "none, or not said" weighs less, because most slots are empty."""
         total = torch.zeros(())
-        for kind, spelt in self(given.ids).items():
-            answers = given.answers[kind]
-            right = HEIGHT * functional.one_hot(answers.clamp(min=0), spelt.shape[-1])
-            weight = (answers == 0) * 0.3 + (answers > 0) * 1.0
+        for kind, spelt in answers.items():
+            asked = given.answers[kind]
+            right = HEIGHT * functional.one_hot(asked.clamp(min=0), spelt.shape[-1])
+            weight = (asked == 0) * 0.3 + (asked > 0) * 1.0
             total = total + ((spelt - right).square().sum(-1) * weight).sum() / weight.sum()
         return total
 

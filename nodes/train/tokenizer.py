@@ -46,8 +46,8 @@ def _merged(piece: list[str], pair: tuple[str, str]) -> list[str]:
     return out
 
 
-def new_tokenizer() -> CLIPTokenizer:
-    """The tokenizer of the captioned world: 77 tokens long, padded with its end-of-text token."""
+def new_tokenizer(length: int = LENGTH) -> CLIPTokenizer:
+    """The tokenizer of the captioned world: `length` tokens, padded with its end-of-text token."""
     letters = list(bytes_to_unicode().values())
     merges = learn_merges(caption_words())
     pieces = [*letters, *(letter + "</w>" for letter in letters), *(a + b for a, b in merges)]
@@ -59,5 +59,5 @@ def new_tokenizer() -> CLIPTokenizer:
         bos_token="<|startoftext|>",
         eos_token="<|endoftext|>",
         pad_token="<|endoftext|>",
-        model_max_length=LENGTH,
+        model_max_length=length,
     )
