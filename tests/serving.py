@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 from arithmetic import CATALOG
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from latentloom.app.jobs.places import Places
@@ -123,12 +128,14 @@ def plain(job: JobDetail) -> Job:
     return Job(**{name: getattr(job, name) for name in Job.model_fields})
 
 
+def app_of(folder: Path, access: Access, page: bool) -> FastAPI:
+    workspace = Workspace(folder)
+    return create_app(workspace, QuietQueue(workspace.places), access=access, page=page)
+
+
 def client_of(folder: Path, access: Access | None = None, page: bool = False, **options: Any) -> TestClient:
     """Asks a server whose workspace is `folder`; use it as a context."""
-    workspace = Workspace(folder)
-    queue = QuietQueue(workspace.places)
-    app = create_app(workspace, queue, access=access or Access(), page=page)
-    return TestClient(app, base_url=f"http://{HOST}", **options)
+    return TestClient(app_of(folder, access or Access(), page), base_url=f"http://{HOST}", **options)
 
 
 def submit(server: TestClient, **more: Any) -> str:
@@ -136,3 +143,18 @@ def submit(server: TestClient, **more: Any) -> str:
     response = server.post("/api/jobs", json={"workflow": WORKFLOW, **more}, headers={"x-client": "tab"})
     assert response.status_code == 201, response.text
     return response.json()["id"]
+
+
+@contextmanager
+def running(folder: Path, access: Access | None = None) -> Iterator[tuple[str, FastAPI]]:
+    """The same on a real socket, in a thread: its address and the application."""
+    app = app_of(folder, access or Access(), page=False)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="websockets-sansio"))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, args=[[listening]])
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}", app
+        finally:
+            server.should_exit = True
+            thread.join()
