@@ -13,21 +13,9 @@ from latentloom.graph.node import NodeError, effect
 from latentloom.graph.progress import QUIET, Progress
 from latentloom.graph.workflow import Workflow
 
-ARITHMETIC: tuple[str, ...] = (
-    "number",
-    "double",
-    "halve",
-    "add",
-    "divide",
-    "spell",
-    "join",
-    "count",
-    "read",
-    "show",
-    "write",
-)
-OWN: tuple[str, ...] = ("steps", "clock", "crash", "note", "fail", "stubborn", "process")
-MODULES = dict.fromkeys(ARITHMETIC, "arithmetic") | dict.fromkeys(OWN, "jobs_world")
+ARITHMETIC = ["number", "double", "halve", "add", "divide", "spell", "join", "count", "read", "show", "write"]
+OWN = ["steps", "clock", "crash", "note", "fail", "stubborn", "process"]
+MODULES: Any = dict.fromkeys(ARITHMETIC, "arithmetic") | dict.fromkeys(OWN, "jobs_world")
 
 
 @effect

@@ -1,5 +1,7 @@
 """What outputs look like on the page."""
 
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import base64
