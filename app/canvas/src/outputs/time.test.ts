@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { duration } from "./time";
 
 test.each([
-  [0, "0 ms"],
+  [0.0002, "< 1 ms"],
   [0.0123, "12 ms"],
   [0.4249, "0.42 s"],
   [0.996, "1.0 s"],

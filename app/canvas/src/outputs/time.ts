@@ -3,6 +3,7 @@
 /** Seconds in words: `0.42 s`, `12 s`, `1 min 5 s`, `2 h 3 min`. */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds) || seconds < 0) return "";
+  if (seconds < 0.001) return "< 1 ms";
   if (seconds < 0.0995) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 0.995) return `${seconds.toFixed(2)} s`;
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
