@@ -100,6 +100,7 @@ export class Drafts {
 
   /** This tab's draft, if it belongs to the address the page was opened with. Otherwise it is left behind. */
   async own(address: string): Promise<LocalDraft | null> {
+    if (!this.tab.reloaded) return null;
     const found = this.local(this.tab.draft) ?? (await this.#fromServer(this.tab.draft));
     if (!found) return null;
     this.#stored = true;

@@ -56,7 +56,7 @@ export class FilesState extends Saving {
     window.addEventListener("beforeunload", leaving);
     document.addEventListener("visibilitychange", hiding);
     const deaf = this.runs.onFile((message) => {
-      if (message.path !== this.document.path) return;
+      if (message.path !== this.document.path || ("client" in message && message.client === this.runs.client)) return;
       if (message.type === "presence") this.others = message.others;
       else if (message.etag !== this.document.etag) void this.look();
     });

@@ -29,6 +29,8 @@ function remember(key: string, value: string | null): void {
 
 export class Tab {
   client = remembered(CLIENT) ?? randomName();
+  /** Whether the tab was there before this page was loaded. */
+  readonly reloaded = remembered(DRAFT) !== null;
   /** The draft of the open workflow. */
   #draft = remembered(DRAFT) ?? randomName();
   #channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel(TABS);
