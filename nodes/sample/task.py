@@ -115,7 +115,8 @@ class Task:
         assert self.latent is not None
         left, expected = self.latent.sigma, solver.steps[first].sigma
         if not 0.5 < left / expected < 2:
-            nearest = min(solver.steps, key=lambda step: abs(step.sigma - left)).index // solver.order
+            begins = solver.steps[:: solver.order]
+            nearest = min(begins, key=lambda step: abs(step.sigma - left)).index // solver.order
             raise NodeError(
                 f"The latent has noise of {left:.2f} left in it, and step {self.start_step} of this schedule begins at "
                 f"{expected:.2f}; take start_step {nearest}."
