@@ -120,6 +120,8 @@ export interface AppView {
 export interface Content {
   format: number;
   name?: string;
+  /** What it is for, in a line; shown with the templates. */
+  description?: string;
   nodes: Record<string, NodeEntry>;
   wires: Wire[];
   groups?: Group[];
@@ -274,11 +276,17 @@ export interface Run {
   pictures: { thumbnail: string; url: string; full: string | null; node: string; width: number; height: number }[];
 }
 
-/** What differs between two workflows in meaning (graph/difference.py). */
+/**
+ * What differs between two workflows in meaning (graph/difference.py). What was taken away (`removed`, `wires_removed`)
+ * is named as before, all else as after.
+ */
 export interface Difference {
   added: { node: string; type: string }[];
   removed: { node: string; type: string }[];
-  changed: { node: string; setting: string; before: Json | undefined; after: Json | undefined }[];
+  /** One node under two names; that alone is no difference. */
+  renamed: { before: string; after: string }[];
+  /** `before` or `after` is absent where the setting has no value. */
+  changed: { node: string; setting: string; before?: Json; after?: Json }[];
   retyped: { node: string; before: string; after: string }[];
   modes: { node: string; before: Mode | null; after: Mode | null }[];
   wires_added: Wire[];
