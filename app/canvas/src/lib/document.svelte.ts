@@ -103,6 +103,7 @@ export class WorkflowDocument implements OpenDocument {
   // -------------------------------------------------------------- as a whole
 
   open(file: OpenedFile): void {
+    this.#readonly = false;
     this.#history.clear();
     this.#content = file.content;
     // What an upgrade changed is not in the file yet.

@@ -1,0 +1,35 @@
+import { expect, test } from "vitest";
+import { example } from "../testing/example";
+import { type Box, alongFlow, inLine, isWithin } from "./layout";
+
+const boxes = new Map<string, Box>(
+  ["model", "prompt", "sample", "picture"].map((id, index) => [id, { x: 100 - index * 7, y: index * 3, width: 200, height: 100 + index * 20 }]),
+);
+
+test("data flows from left to right, nothing overlaps, and the corner stays", () => {
+  const places = alongFlow(example(), boxes);
+  const at = (id: string) => places.get(id)!;
+  expect(at("model")[0] + 200).toBeLessThan(at("prompt")[0]);
+  expect(at("prompt")[0] + 200).toBeLessThan(at("sample")[0]);
+  expect(at("sample")[0] + 200).toBeLessThan(at("picture")[0]);
+  expect(Math.min(...[...places.values()].map(([x]) => x))).toBe(79);
+  expect(Math.min(...[...places.values()].map(([, y]) => y))).toBe(0);
+});
+
+test("nodes of one step stand above each other", () => {
+  const side = { ...example(), wires: [["model.model", "prompt.model"], ["model.model", "sample.model"]] as [string, string][] };
+  const places = alongFlow(side, boxes);
+  expect(places.get("prompt")![0]).toBe(places.get("sample")![0]);
+  expect(Math.abs(places.get("prompt")![1] - places.get("sample")![1])).toBeGreaterThanOrEqual(120);
+});
+
+test("edges are brought in line", () => {
+  expect([...inLine(boxes, "left").values()].map(([x]) => x)).toEqual([79, 79, 79, 79]);
+  expect([...inLine(boxes, "bottom")].map(([id, [, y]]) => y + boxes.get(id)!.height)).toEqual([169, 169, 169, 169]);
+});
+
+test("a box lies in another when its middle does", () => {
+  const outer = { x: 0, y: 0, width: 100, height: 100 };
+  expect(isWithin({ x: 90, y: 90, width: 10, height: 10 }, outer)).toBe(true);
+  expect(isWithin({ x: 96, y: 90, width: 10, height: 10 }, outer)).toBe(false);
+});
