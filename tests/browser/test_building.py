@@ -1,0 +1,125 @@
+"""A workflow built by hand from an empty canvas, and run."""
+
+from __future__ import annotations
+
+from editing import Editor
+from playwright.sync_api import expect
+
+WORDS = "a large red circle left of a small blue square on a white background"
+
+
+def test_text_to_image_is_built_by_hand_and_run(editor: Editor):
+    editor.open()
+    assert editor.content["nodes"] == {}
+    found = {
+        kind: editor.search(words, kind)
+        for words, kind in (
+            ("load model", "load_model"),
+            ("prompt", "encode_prompt"),
+            ("empty", "empty_latent"),
+            ("noise", "gaussian_noise"),
+            ("denoise", "denoise"),
+            ("decode", "decode"),
+            ("save", "save_image"),
+        )
+    }
+    model, prompt, empty, noise, sample, decode, save = found.values()
+    editor.lay_out()
+    wires = [
+        (f"{model}.model", f"{prompt}.model"),
+        (f"{model}.model", f"{empty}.model"),
+        (f"{model}.model", f"{sample}.model"),
+        (f"{model}.model", f"{decode}.model"),
+        (f"{empty}.latent", f"{noise}.latent"),
+        (f"{noise}.noise", f"{sample}.noise"),
+        (f"{prompt}.conditioning", f"{sample}.positive"),
+        (f"{sample}.latent", f"{decode}.latent"),
+        (f"{decode}.image", f"{save}.image"),
+    ]
+    for source, target in wires:
+        editor.wire(source, target)
+    editor.setting(f"{prompt}.text").locator("textarea").fill(WORDS)
+    editor.set_model(model, "shapes-unet")
+
+    content = editor.content
+    assert content["wires"] == [list(wire) for wire in wires]
+    assert content["nodes"][prompt]["settings"]["text"] == WORDS
+
+    editor.watch_states()
+    editor.run()
+    editor.ended()
+    assert editor.states_of(sample) == ["waiting", "running", "done"]
+    for node in found.values():
+        expect(editor.node(node)).to_have_attribute("data-status", "done")
+    picture = editor.node(save).get_by_test_id("picture").locator("img")
+    expect(picture).to_be_visible()
+    editor.page.wait_for_function("(image) => image.complete && image.naturalWidth > 0", arg=picture.element_handle())
+    assert len(list((editor.server.workspace / "output").glob("*.png"))) == 1
+
+
+def test_a_second_run_makes_anew_only_what_changed(editor: Editor):
+    editor.open("/?template=text_to_image")
+    editor.run()
+    editor.ended()
+    editor.setting("prompt.text").locator("textarea").fill("a small green ring at the top on a black background")
+    editor.run()
+    editor.ended()
+    for node in ("model", "negative", "noise"):
+        expect(editor.node(node)).to_have_attribute("data-status", "reused")
+    for node in ("prompt", "sample", "save"):
+        expect(editor.node(node)).to_have_attribute("data-status", "done")
+
+
+def test_a_wire_of_the_wrong_type_is_refused_with_a_sentence(editor: Editor):
+    editor.open("/?template=text_to_image")
+    before = editor.content
+    editor.drag_wire("prompt.conditioning", "sample.noise")
+    expect(editor.find("hint")).to_have_text("prompt.conditioning gives Conditioning; sample.noise takes Noise.")
+    assert editor.content == before
+
+
+def test_a_wire_dropped_on_empty_canvas_asks_for_what_fits(editor: Editor):
+    editor.open("/?template=text_to_image")
+    before = set(editor.content["nodes"])
+    editor.drag(editor.port("picture.image", "out"), editor.empty_spot())
+    expect(editor.find("search-box")).to_be_focused()
+    kinds = editor.page.locator("[role=option]").evaluate_all("(found) => found.map((each) => each.dataset.choice)")
+    assert "resize" in kinds
+    assert "load_model" not in kinds
+    name = editor.choose("resize", "resize")
+    assert name not in before
+    editor.holds("document.content.wires.some((wire) => String(wire) === argument)", f"picture.image,{name}.image")
+
+
+def test_every_step_is_undone_and_done_again(editor: Editor):
+    editor.open("/?template=text_to_image")
+    start = editor.content
+    editor.node("large").locator("header").click()
+    editor.page.keyboard.press("Delete")
+    editor.holds("!document.content.nodes.large")
+    deleted = editor.content
+    assert not [wire for wire in deleted["wires"] if any(end.startswith("large.") for end in wire)]
+    editor.page.keyboard.press("Control+z")
+    editor.holds("document.content.nodes.large")
+    assert editor.content == start
+    editor.page.keyboard.press("Control+Shift+z")
+    editor.holds("!document.content.nodes.large")
+    assert editor.content == deleted
+    editor.find("undo").click()
+    editor.holds("document.content.nodes.large")
+    assert editor.content == start
+    expect(editor.find("undo")).to_be_disabled()
+
+
+def test_copied_nodes_are_pasted_in_another_tab(editor: Editor, second: Editor):
+    editor.open("/?template=text_to_image")
+    editor.node("schedule").locator("header").click()
+    editor.node("guidance").locator("header").click(modifiers=["Shift"])
+    editor.holds("document.selection.length === 2")
+    editor.page.keyboard.press("Control+c")
+    second.page.bring_to_front()
+    second.open("/")
+    second.find("canvas").focus()
+    second.page.keyboard.press("Control+v")
+    second.holds("Object.keys(document.content.nodes).length === 2")
+    assert {node["type"] for node in second.content["nodes"].values()} == {"schedule", "cfg"}
