@@ -86,8 +86,7 @@ async def save(
     """412 tells that somebody else saved meanwhile; nothing is written then."""
     if if_match is None and if_none_match != "*":
         raise HTTPException(428, _UNCONDITIONAL)
-    etag = if_match.strip().strip('"') if if_match is not None else None
-    saved = await asyncio.to_thread(workspace.files.write, path, body.content, etag, body.label)
+    saved = await asyncio.to_thread(workspace.files.write, path, body.content, _etag(if_match), body.label)
     hub.file_changed(saved.path, saved.etag, tab)
     return saved
 
@@ -100,10 +99,16 @@ async def rename(path: str, body: Rename, workspace: ItsWorkspace, hub: ItsHub, 
     return saved
 
 
-@router.delete("/files/{path:path}", summary="Delete a file", responses=MISSING)
-async def delete(path: str, workspace: ItsWorkspace, hub: ItsHub, tab: Tab = None) -> Removed:
+@router.delete("/files/{path:path}", summary="Delete a file", responses=MISSING | CONFLICT)
+async def delete(
+    path: str,
+    workspace: ItsWorkspace,
+    hub: ItsHub,
+    tab: Tab = None,
+    if_match: Annotated[str | None, Header(description="Only the state it was read in.")] = None,
+) -> Removed:
     """Its last state is kept as a version."""
-    await asyncio.to_thread(workspace.files.delete, path)
+    await asyncio.to_thread(workspace.files.delete, path, _etag(if_match))
     hub.file_changed(path, None, tab)
     return Removed(path=path)
 
@@ -156,3 +161,8 @@ async def open_bytes(request: Request, workspace: ItsWorkspace) -> OpenedFile:
                 raise HTTPException(422, 'The form has no file under the name "file".')
             data, name = await file.read(), file.filename or ""
     return await asyncio.to_thread(workspace.files.open_bytes, data, name)
+
+
+def _etag(header: str | None) -> str | None:
+    """An etag as the workspace has it; HTTP puts it in quotes."""
+    return None if header is None else header.strip().removeprefix("W/").strip('"')
