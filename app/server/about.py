@@ -72,5 +72,6 @@ def check_workflow(body: ToCheck, queue: ItsQueue, workspace: ItsWorkspace) -> P
 
 
 @router.post("/difference", summary="What differs in meaning between two workflows")
-def compare(body: ToCompare) -> Difference:
-    return difference(workflow_of(body.before), workflow_of(body.after))
+def compare(body: ToCompare, queue: ItsQueue) -> Difference:
+    """A default written out is none."""
+    return difference(workflow_of(body.before), workflow_of(body.after), queue.catalog)
