@@ -76,7 +76,10 @@ export function commands(app: App, canvas: CanvasState, actions: Actions, view: 
       view.focus();
     },
 
-    search: edited(() => (canvas.open = { kind: "search", at: canvas.pointer ?? view.place(), from: null })),
+    search: edited(() => {
+      const point = canvas.pointer && actions.toFlow(canvas.pointer);
+      canvas.open = { kind: "search", at: canvas.pointer ?? view.place(), point, from: null };
+    }),
     edit: edited(() => (one() === undefined ? false : view.into(one()!))),
     rename: edited(() => rename()),
     mute: edited(() => actions.toggleMode("mute")),

@@ -107,7 +107,7 @@ export class Connector {
 
   #intoSpace(from: PortRef, detached: Wire | null, at: Place): void {
     if (detached) this.actions.cut([detached]);
-    else this.canvas.open = { kind: "search", at, from };
+    else this.canvas.open = { kind: "search", at, point: this.actions.toFlow(at), from };
   }
 
   #say(reason: string | null, at: Place): void {

@@ -92,14 +92,14 @@ function unplaced(content: Content): Map<string, Point> {
   return alongFlow(content, new Map(without.map(([id]) => [id, { x, y, width: NODE_WIDTH, height: 220 }])));
 }
 
-/** Nodes only wires speak of, each beside the one it is wired to. */
+/** Nodes only wires speak of, each above and beside the one it is wired to. */
 function missing(content: Content): Map<string, Point> {
   const found = new Map<string, Point>();
   for (const wire of content.wires.filter(isWire)) {
     const [from, to] = [source(wire).node, target(wire).node];
     const beside = (node: string, by: number): Point => {
       const [x, y] = content.nodes[node]?.at ?? [0, 0];
-      return [x + by, y + 60 * found.size];
+      return [x + by, y - 150 * (found.size + 1)];
     };
     if (!(from in content.nodes) && !found.has(from)) found.set(from, beside(to, -NODE_WIDTH - 80));
     if (!(to in content.nodes) && !found.has(to)) found.set(to, beside(from, NODE_WIDTH + 80));

@@ -2,6 +2,7 @@
 
 import { getContext, setContext } from "svelte";
 import type { Kinds } from "../lib/catalog";
+import type { Point } from "../lib/content";
 import type { WorkflowDocument } from "../lib/document.svelte";
 import type { Box } from "../lib/layout";
 import { inputOf, outputOf, refusal } from "../lib/rule";
@@ -36,7 +37,8 @@ export type MenuTarget =
 
 /** A box of the canvas that is open at a place on the screen. */
 export type Open =
-  | { kind: "search"; at: Place; from: PortRef | null }
+  /** `point` is where on the canvas the new node goes; without it, wherever there is room. */
+  | { kind: "search"; at: Place; point: Point | null; from: PortRef | null }
   | { kind: "menu"; at: Place; target: MenuTarget }
   | { kind: "connect"; at: Place; node: string; side: Direction };
 

@@ -3,10 +3,11 @@
 import type { useSvelteFlow } from "@xyflow/svelte";
 import { tick } from "svelte";
 import type { Point } from "../lib/content";
+import type { Box } from "../lib/layout";
 import type { View } from "./commands";
 import { flowId } from "./ids";
 import { type FlowEdge, type FlowNode, NODE_WIDTH } from "./project";
-import type { CanvasState, Place, PortRef } from "./state.svelte";
+import { boxOf, type CanvasState, type Place, type PortRef } from "./state.svelte";
 
 type Flow = ReturnType<typeof useSvelteFlow<FlowNode, FlowEdge>>;
 
@@ -15,10 +16,14 @@ const FITTED = { maxZoom: 1, minZoom: 0.1, padding: 0.08 };
 /** A node's port is about so far below its upper edge. */
 const PORT = 46;
 
+/** Ways from the middle, nearest first. */
+const SPIRAL: readonly Point[] = Array.from({ length: 21 * 21 }, (_, index): Point => [((index % 21) - 10) * 70, (Math.floor(index / 21) - 10) * 60])
+  .sort((a, b) => Math.hypot(...a) - Math.hypot(...b));
+
 export interface CanvasView extends View {
   /** The place on the canvas in the middle of what is seen. */
   middle(): Point;
-  /** Near the middle, where no other node's corner is. */
+  /** Near the middle, where there is room for a node. */
   free(): Point;
   /** Where a new node goes whose port is to come to lie at a place. */
   beside(at: Point, from: PortRef | null): Point;
@@ -39,11 +44,11 @@ export function view(root: () => HTMLElement, flow: Flow, canvas: CanvasState): 
     middle,
 
     free() {
-      const corners = new Set(canvas.nodes.map(({ position }) => `${Math.round(position.x)},${Math.round(position.y)}`));
-      let [x, y] = middle().map(Math.round) as Point;
-      x -= NODE_WIDTH / 2;
-      while (corners.has(`${x},${y}`)) [x, y] = [x + 30, y + 30];
-      return [x, y];
+      const [x, y] = middle();
+      const boxes = canvas.nodes.filter((node) => node.type !== "frame").map(boxOf);
+      const spots = SPIRAL.map(([right, down]): Point => [Math.round(x - NODE_WIDTH / 2 + right), Math.round(y - 120 + down)]);
+      const isFree = ([left, top]: Point) => boxes.every((box) => !overlap(box, { x: left, y: top, width: NODE_WIDTH, height: 200 }));
+      return spots.find(isFree) ?? spots[boxes.length % spots.length]!;
     },
 
     beside([x, y], from) {
@@ -87,6 +92,11 @@ export function view(root: () => HTMLElement, flow: Flow, canvas: CanvasState): 
       field?.focus();
     },
   };
+}
+
+function overlap(a: Box, b: Box): boolean {
+  const apart = 12;
+  return a.x < b.x + b.width + apart && b.x < a.x + a.width + apart && a.y < b.y + b.height + apart && b.y < a.y + a.height + apart;
 }
 
 /** The element as soon as Svelte Flow has measured it: before, it is hidden and takes no focus. */
