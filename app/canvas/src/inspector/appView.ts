@@ -29,7 +29,9 @@ export function toggleSetting(view: AppView, setting: string): AppView {
 }
 
 export function toggleOutput(view: AppView, node: string): AppView {
-  const outputs = showsOutput(view, node) ? view.outputs.filter((output) => output.node !== node) : [...view.outputs, { node }];
+  const outputs = showsOutput(view, node)
+    ? view.outputs.filter((output) => output.node !== node)
+    : [...view.outputs, { node }];
   return { ...view, outputs };
 }
 

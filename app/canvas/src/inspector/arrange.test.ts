@@ -14,7 +14,11 @@ test("edges and middles come to lie in one line", () => {
 });
 
 test("gaps become alike, and nothing overlaps", () => {
-  expect([...arranged(boxes, "across")]).toEqual([["a", [0, 0]], ["b", [225, 40]], ["c", [400, 100]]]);
+  expect([...arranged(boxes, "across")]).toEqual([
+    ["a", [0, 0]],
+    ["b", [225, 40]],
+    ["c", [400, 100]],
+  ]);
   const heap = new Map([...boxes].map(([id, box]) => [id, { ...box, y: 0 }]));
   const places = arranged(heap, "down");
   expect(["a", "b", "c"].map((id) => places.get(id)![1])).toEqual([0, 66, 92]);

@@ -12,7 +12,9 @@ export function arranged(boxes: ReadonlyMap<string, Box>, how: Arrangement): Map
   return new Map(
     [...boxes].map(([id, { x, y, width, height }]) => [
       id,
-      how === "centre" ? [Math.round(all.x + (all.width - width) / 2), y] : [x, Math.round(all.y + (all.height - height) / 2)],
+      how === "centre"
+        ? [Math.round(all.x + (all.width - width) / 2), y]
+        : [x, Math.round(all.y + (all.height - height) / 2)],
     ]),
   );
 }

@@ -15,10 +15,17 @@ export function commonSettings(members: readonly { entry: NodeEntry; kind: NodeK
   if (!first?.kind) return [];
   return first.kind.settings
     .filter(({ name, schema }) =>
-      others.every(({ kind }) => kind?.settings.some((other) => other.name === name && same(bare(other.schema), bare(schema)))),
+      others.every(({ kind }) =>
+        kind?.settings.some((other) => other.name === name && same(bare(other.schema), bare(schema))),
+      ),
     )
     .map((setting) => {
-      const values = members.map(({ entry, kind }) => valueOf(entry, kind!.settings.find(({ name }) => name === setting.name)!));
+      const values = members.map(({ entry, kind }) =>
+        valueOf(
+          entry,
+          kind!.settings.find(({ name }) => name === setting.name)!,
+        ),
+      );
       return { setting, differs: values.some((value) => !same(value, values[0])) };
     });
 }

@@ -15,7 +15,11 @@ test("lists, with items that go on", () => {
       kind: "list",
       ordered: false,
       items: [
-        [{ kind: "text", text: "a " }, { kind: "code", text: "b" }, { kind: "text", text: " and c" }],
+        [
+          { kind: "text", text: "a " },
+          { kind: "code", text: "b" },
+          { kind: "text", text: " and c" },
+        ],
         [{ kind: "text", text: "d" }],
       ],
     },

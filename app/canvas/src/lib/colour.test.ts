@@ -8,7 +8,19 @@ test("a type has its colour for ever", () => {
 });
 
 test("common types are told apart", () => {
-  const types = ["Model", "Conditioning", "Latent", "Noise", "Image", "Mask", "Schedule", "Sampler", "Guidance", "Table", "Figure"];
+  const types = [
+    "Model",
+    "Conditioning",
+    "Latent",
+    "Noise",
+    "Image",
+    "Mask",
+    "Schedule",
+    "Sampler",
+    "Guidance",
+    "Table",
+    "Figure",
+  ];
   expect(new Set(types.map(typeColour)).size).toBe(types.length);
 });
 

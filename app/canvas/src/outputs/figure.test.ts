@@ -36,11 +36,18 @@ test("a span leaves out what is no number, and is never empty", () => {
 test("values are scaled to pixels", () => {
   const down = scale({ least: 0, most: 10 }, 100, 0);
   expect([down(0), down(5), down(10)]).toEqual([100, 50, 0]);
-  expect(path([{ x: 0, y: 1 }, { x: 2.25, y: 3 }])).toBe("M0.0 1.0L2.3 3.0");
+  expect(
+    path([
+      { x: 0, y: 1 },
+      { x: 2.25, y: 3 },
+    ]),
+  ).toBe("M0.0 1.0L2.3 3.0");
 });
 
 test("points that are no numbers are left out", () => {
-  expect(points({ name: "", points: false, x: [1, 2, NaN, 4], y: [1, null as unknown as number, 3] })).toEqual([{ x: 1, y: 1 }]);
+  expect(points({ name: "", points: false, x: [1, 2, NaN, 4], y: [1, null as unknown as number, 3] })).toEqual([
+    { x: 1, y: 1 },
+  ]);
 });
 
 test("thinning keeps peaks and order", () => {
@@ -54,6 +61,14 @@ test("thinning keeps peaks and order", () => {
 
 test("values are read off with four digits", () => {
   expect([0.123456, 12, 1234567.8].map(readable)).toEqual(["0.1235", "12", "1235000"]);
-  expect(nearest([{ x: 0, y: 0 }, { x: 10, y: 0 }], 6)).toBe(1);
+  expect(
+    nearest(
+      [
+        { x: 0, y: 0 },
+        { x: 10, y: 0 },
+      ],
+      6,
+    ),
+  ).toBe(1);
   expect(nearest([], 6)).toBe(-1);
 });

@@ -31,7 +31,8 @@ export function ticks({ least, most }: Span, count: number): number[] {
 /** Ticks as text, all with the same digits after the point; very large and small ones as powers. */
 export function tickLabels(values: readonly number[]): string[] {
   const largest = Math.max(...values.map(Math.abs));
-  if (largest !== 0 && (largest >= 1e6 || largest < 1e-3)) return values.map((value) => (value === 0 ? "0" : shortest(value)));
+  if (largest !== 0 && (largest >= 1e6 || largest < 1e-3))
+    return values.map((value) => (value === 0 ? "0" : shortest(value)));
   const places = Math.max(0, ...values.map((value) => (String(value).split(".")[1] ?? "").length));
   return values.map((value) => value.toFixed(places));
 }

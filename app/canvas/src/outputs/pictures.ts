@@ -52,7 +52,9 @@ export async function openAsInput(app: App, picture: Picture): Promise<boolean> 
   if (!found || !app.ui.canvas) return false;
   const { address, name } = original(app, picture);
   try {
-    const upload = await app.api.upload(new File([await asPng(address)], name.replace(/\.\w+$/, ".png"), { type: "image/png" }));
+    const upload = await app.api.upload(
+      new File([await asPng(address)], name.replace(/\.\w+$/, ".png"), { type: "image/png" }),
+    );
     const node = app.ui.canvas.add(found.kind.name, undefined, { [found.setting]: upload.path });
     app.ui.canvas.show(node);
     return true;

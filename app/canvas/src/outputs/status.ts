@@ -4,7 +4,10 @@ import type { IconName } from "../widgets/Icon.svelte";
 import type { NodeState, NodeStatus } from "../lib/types";
 import { duration } from "./time";
 
-export const MARKS: Record<NodeStatus, { icon: IconName; word: string; tone: "quiet" | "accent" | "success" | "danger" | "warning" }> = {
+export const MARKS: Record<
+  NodeStatus,
+  { icon: IconName; word: string; tone: "quiet" | "accent" | "success" | "danger" | "warning" }
+> = {
   waiting: { icon: "clock", word: "waiting", tone: "quiet" },
   running: { icon: "play", word: "running", tone: "accent" },
   done: { icon: "check", word: "done", tone: "success" },

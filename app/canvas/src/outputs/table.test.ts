@@ -1,7 +1,12 @@
 import { expect, test } from "vitest";
 import { cell, csv, isNumeric, markdown, sorted } from "./table";
 
-const rows = [[10, "b"], [null, "a10"], [9, "a9"], [9, null]];
+const rows = [
+  [10, "b"],
+  [null, "a10"],
+  [9, "a9"],
+  [9, null],
+];
 
 test("numbers sort as numbers, nothing is last either way", () => {
   expect(sorted(rows, { column: 0, descending: false }).map((row) => row[0])).toEqual([9, 9, 10, null]);
@@ -17,7 +22,15 @@ test("equal rows keep their places", () => {
 
 test("cells are short, copies are exact", () => {
   expect([0.1234567, 3, true, null, "x"].map(cell)).toEqual(["0.123457", "3", "yes", "", "x"]);
-  expect(csv(["a", 'b "c"'], [[0.1234567, "x,\ny"], [null, true]])).toBe('a,"b ""c"""\r\n0.1234567,"x,\ny"\r\n,true\r\n');
+  expect(
+    csv(
+      ["a", 'b "c"'],
+      [
+        [0.1234567, "x,\ny"],
+        [null, true],
+      ],
+    ),
+  ).toBe('a,"b ""c"""\r\n0.1234567,"x,\ny"\r\n,true\r\n');
 });
 
 test("bars do not break a Markdown table", () => {

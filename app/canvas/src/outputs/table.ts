@@ -15,7 +15,8 @@ export function sorted(rows: readonly Json[][], order: Order | null): Json[][] {
     .map((row, index) => ({ row, index }))
     .sort((a, b) => {
       const [first, second] = [a.row[order.column] ?? null, b.row[order.column] ?? null];
-      if (first === null || second === null) return Number(first === null) - Number(second === null) || a.index - b.index;
+      if (first === null || second === null)
+        return Number(first === null) - Number(second === null) || a.index - b.index;
       return sign * compared(first, second) || a.index - b.index;
     })
     .map(({ row }) => row);
@@ -33,7 +34,10 @@ function number(value: Json): number | null {
 }
 
 export function isNumeric(rows: readonly Json[][], column: number): boolean {
-  return rows.some((row) => typeof row[column] === "number") && rows.every((row) => row[column] == null || typeof row[column] === "number");
+  return (
+    rows.some((row) => typeof row[column] === "number") &&
+    rows.every((row) => row[column] == null || typeof row[column] === "number")
+  );
 }
 
 export function cell(value: Json | undefined): string {
@@ -51,7 +55,11 @@ function exact(value: Json | undefined): string {
 /** As RFC 4180 has it. */
 export function csv(columns: readonly string[], rows: readonly Json[][]): string {
   const quote = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  return [columns, ...rows.map((row) => columns.map((_, i) => exact(row[i])))].map((row) => row.map(quote).join(",")).join("\r\n") + "\r\n";
+  return (
+    [columns, ...rows.map((row) => columns.map((_, i) => exact(row[i])))]
+      .map((row) => row.map(quote).join(","))
+      .join("\r\n") + "\r\n"
+  );
 }
 
 export function markdown(columns: readonly string[], rows: readonly Json[][]): string {

@@ -3,7 +3,16 @@ import type { Schema, SettingKind } from "../lib/types";
 import { choose, firstValue, same, shown } from "./choose";
 
 function setting(schema: Schema, reads: string | null = null): SettingKind {
-  return { name: "s", kind: "", required: false, default: schema.default ?? null, description: "", schema, reads, writes: false };
+  return {
+    name: "s",
+    kind: "",
+    required: false,
+    default: schema.default ?? null,
+    description: "",
+    schema,
+    reads,
+    writes: false,
+  };
 }
 
 const kindOf = (schema: Schema, reads: string | null = null) => choose(setting(schema, reads)).kind;
@@ -32,7 +41,9 @@ describe("the widget of a setting", () => {
   });
 
   test("knows that it may be off", () => {
-    const eta = choose(setting({ anyOf: [{ type: "number", minimum: 0, maximum: 1 }, { type: "null" }], default: null }));
+    const eta = choose(
+      setting({ anyOf: [{ type: "number", minimum: 0, maximum: 1 }, { type: "null" }], default: null }),
+    );
     expect(eta).toMatchObject({ kind: "number", nullable: true, schema: { minimum: 0, maximum: 1 } });
     expect(choose(setting({ type: "number" })).nullable).toBe(false);
     expect(kindOf({ anyOf: [{ type: "integer" }, { type: "null" }], format: "seed" })).toBe("seed");
@@ -57,7 +68,9 @@ describe("the widget of a setting", () => {
 
 test("a value to begin with fits the schema", () => {
   expect(firstValue(choose(setting({ type: "integer", minimum: 3 })))).toBe(3);
-  expect(firstValue(choose(setting({ anyOf: [{ type: "number", exclusiveMinimum: 0 }, { type: "null" }], default: null })))).toBeGreaterThan(0);
+  expect(
+    firstValue(choose(setting({ anyOf: [{ type: "number", exclusiveMinimum: 0 }, { type: "null" }], default: null }))),
+  ).toBeGreaterThan(0);
   expect(firstValue(choose(setting({ enum: ["x"] })))).toBe("x");
   expect(firstValue(choose(setting({ type: "boolean" })))).toBe(false);
 });

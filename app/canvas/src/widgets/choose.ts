@@ -3,7 +3,8 @@
 import type { Json, Schema, SettingKind } from "../lib/types";
 import { clamp, limits } from "./numbers";
 
-export type WidgetKind = "number" | "seed" | "switch" | "choice" | "line" | "text" | "input" | "model" | "list" | "json";
+export type WidgetKind =
+  "number" | "seed" | "switch" | "choice" | "line" | "text" | "input" | "model" | "list" | "json";
 
 export interface Chosen {
   kind: WidgetKind;
@@ -38,12 +39,14 @@ function chooseFor(given: Schema, reads: string | null, definitions: Record<stri
   const chosen: Chosen = { kind: "json", schema, nullable, choices: choicesOf(schema), items: [], fixed: false };
   if (chosen.choices.length > 0) chosen.kind = "choice";
   else if (schema.type === "boolean") chosen.kind = "switch";
-  else if (schema.type === "integer" || schema.type === "number") chosen.kind = schema.format === "seed" ? "seed" : "number";
+  else if (schema.type === "integer" || schema.type === "number")
+    chosen.kind = schema.format === "seed" ? "seed" : "number";
   else if (schema.type === "string") chosen.kind = textKind(schema, reads);
   else if (schema.type === "array") {
     const fixed = schema.prefixItems as Schema[] | undefined;
     const items = (fixed ?? (schema.items ? [schema.items] : [])).map((item) => chooseFor(item, reads, definitions));
-    if (items.length > 0 && items.every((item) => isPlain(item))) Object.assign(chosen, { kind: "list", items, fixed: Boolean(fixed) });
+    if (items.length > 0 && items.every((item) => isPlain(item)))
+      Object.assign(chosen, { kind: "list", items, fixed: Boolean(fixed) });
   }
   return chosen;
 }
@@ -56,7 +59,9 @@ function textKind(schema: Schema, reads: string | null): WidgetKind {
 
 /** Whether it fits on a line of a list; lists in lists are only taken where the inner have a fixed length. */
 function isPlain(item: Chosen): boolean {
-  return item.kind !== "json" && (item.kind !== "list" || (item.fixed && item.items.every((part) => part.kind !== "list")));
+  return (
+    item.kind !== "json" && (item.kind !== "list" || (item.fixed && item.items.every((part) => part.kind !== "list")))
+  );
 }
 
 function resolved(schema: Schema, definitions: Record<string, Schema>): Schema {

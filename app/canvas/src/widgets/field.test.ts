@@ -19,7 +19,10 @@ test("values of another type than the widget's are not hidden by it", () => {
 });
 
 test("nor are items of a list", () => {
-  const pairs = chosen({ type: "array", items: { type: "array", prefixItems: [{ type: "integer" }, { type: "string" }] } });
+  const pairs = chosen({
+    type: "array",
+    items: { type: "array", prefixItems: [{ type: "integer" }, { type: "string" }] },
+  });
   expect(showable([[1, "a"]], pairs)).toBe(true);
   expect(showable([[1]], pairs)).toBe(false);
   expect(showable([1], pairs)).toBe(false);

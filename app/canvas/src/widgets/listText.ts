@@ -12,7 +12,9 @@ export interface Items {
 
 /** `0.1, 0.2, 0.5`; texts that hold a comma or lead with a blank are quoted. */
 export function joined(values: readonly Json[]): string {
-  return values.map((value) => (typeof value === "string" && !/[,"\n]|^\s|\s$|^$/.test(value) ? value : quotedOr(value))).join(", ");
+  return values
+    .map((value) => (typeof value === "string" && !/[,"\n]|^\s|\s$|^$/.test(value) ? value : quotedOr(value)))
+    .join(", ");
 }
 
 function quotedOr(value: Json): string {

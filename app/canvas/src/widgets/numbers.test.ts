@@ -1,5 +1,18 @@
 import { describe, expect, test } from "vitest";
-import { atShare, clamp, decimals, fits, format, limits, nudge, parse, randomSeed, range, scrubbed, shareOf } from "./numbers";
+import {
+  atShare,
+  clamp,
+  decimals,
+  fits,
+  format,
+  limits,
+  nudge,
+  parse,
+  randomSeed,
+  range,
+  scrubbed,
+  shareOf,
+} from "./numbers";
 
 const steps = limits({ type: "integer", minimum: 1, maximum: 1000, default: 25 });
 const share = limits({ type: "number", minimum: 0, maximum: 1, default: 0.25 });
@@ -95,12 +108,16 @@ describe("typed values", () => {
     expect(parse("99999999999999999999", seed).value).toBe(9007199254740991);
     expect(parse("0", rate).value).toBe(0.0001);
     expect(parse("12.4", steps)).toEqual({ value: 12, hint: "Whole numbers only." });
-    expect(parse("510", limits({ type: "integer", multipleOf: 8 }))).toEqual({ value: 512, hint: "Multiples of 8 only." });
+    expect(parse("510", limits({ type: "integer", multipleOf: 8 }))).toEqual({
+      value: 512,
+      hint: "Multiples of 8 only.",
+    });
   });
 
   test("that are no numbers are refused with a hint", () => {
     expect(parse("0,5", share)).toEqual({ value: null, hint: "Decimals follow a point: 0.5" });
-    for (const text of ["", "abc", "1.2.3", "Infinity", "NaN", "0x10", "--1"]) expect(parse(text, free).value).toBeNull();
+    for (const text of ["", "abc", "1.2.3", "Infinity", "NaN", "0x10", "--1"])
+      expect(parse(text, free).value).toBeNull();
     expect(parse("1e999", free)).toEqual({ value: null, hint: "This number is too large." });
   });
 });

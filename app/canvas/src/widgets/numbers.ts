@@ -125,10 +125,15 @@ function onGrid(value: number, limits: Limits, factor = 1): number {
 
 /** Read a typed number; what does not fit is brought within the limits and told. */
 export function parse(text: string, limits: Limits): Typed {
-  const plain = text.trim().replace(/\u2212/g, "-").replace(/[\s_\u00a0]/g, "");
+  const plain = text
+    .trim()
+    .replace(/\u2212/g, "-")
+    .replace(/[\s_\u00a0]/g, "");
   if (plain === "") return { value: null, hint: "Type a number." };
   if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(plain)) {
-    const hint = /^[+-]?\d*,\d+$/.test(plain) ? `Decimals follow a point: ${plain.replace(",", ".")}` : "This is not a number.";
+    const hint = /^[+-]?\d*,\d+$/.test(plain)
+      ? `Decimals follow a point: ${plain.replace(",", ".")}`
+      : "This is not a number.";
     return { value: null, hint };
   }
   const typed = Number(plain);
@@ -153,8 +158,12 @@ export function fits(value: number, limits: Limits): boolean {
 
 /** The limits in words, empty where there are none. */
 export function range({ least, most, above, below, integer }: Limits): string {
-  const low = Number.isFinite(least) && !(integer && least === -SAFE) ? `${above ? "above" : "from"} ${format(least)}` : "";
-  const high = Number.isFinite(most) && !(integer && most === SAFE && !low) ? `${below ? "below" : low ? "to" : "up to"} ${format(most)}` : "";
+  const low =
+    Number.isFinite(least) && !(integer && least === -SAFE) ? `${above ? "above" : "from"} ${format(least)}` : "";
+  const high =
+    Number.isFinite(most) && !(integer && most === SAFE && !low)
+      ? `${below ? "below" : low ? "to" : "up to"} ${format(most)}`
+      : "";
   return [low, high].filter(Boolean).join(" ");
 }
 

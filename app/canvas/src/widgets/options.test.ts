@@ -17,6 +17,15 @@ test("what begins as typed comes first", () => {
 
 test("a list opens where there is room, within the page", () => {
   const page = { width: 400, height: 600 };
-  expect(placed({ top: 100, bottom: 124, left: 20, width: 120 }, page, 300)).toMatchObject({ top: 127, bottom: null, width: 190, height: 300 });
-  expect(placed({ top: 500, bottom: 524, left: 380, width: 60 }, page, 300)).toMatchObject({ top: null, bottom: 103, left: 204 });
+  expect(placed({ top: 100, bottom: 124, left: 20, width: 120 }, page, 300)).toMatchObject({
+    top: 127,
+    bottom: null,
+    width: 190,
+    height: 300,
+  });
+  expect(placed({ top: 500, bottom: 524, left: 380, width: 60 }, page, 300)).toMatchObject({
+    top: null,
+    bottom: 103,
+    left: 204,
+  });
 });
