@@ -25,10 +25,9 @@ type Store = Pick<Storage, "getItem" | "setItem" | "removeItem" | "key" | "lengt
 export class Drafts {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #pending: (() => Work) | null = null;
-  /** Where the last state told of lies, and whether any lies anywhere. */
+  /** Where the last state told of lies. */
   #inBrowser = true;
   #onServer = true;
-  #stored = false;
   #sending: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -57,7 +56,7 @@ export class Drafts {
     const { origin, ...work } = this.#pending();
     this.#pending = null;
     const draft: Draft = { id: this.tab.draft, saved: Date.now() / 1000, ...work };
-    this.#stored = true;
+    this.tab.kept = true;
     this.#inBrowser = this.#write({ draft, origin });
     this.#onServer = false;
     // One after another: an older state must not arrive last.
@@ -74,7 +73,7 @@ export class Drafts {
 
   /** Nothing is unsaved: a draft of before is of no use. */
   settle(): void {
-    if (this.#pending || this.#stored) this.forget();
+    if (this.#pending || this.tab.kept) this.forget();
   }
 
   /** The work was saved, or is to be dropped. */
@@ -94,16 +93,15 @@ export class Drafts {
   /** Go on with a draft that another tab left behind. */
   take(id: string): void {
     this.#reset();
-    this.#stored = true;
+    this.tab.kept = true;
     this.tab.draft = id;
   }
 
   /** This tab's draft, if it belongs to the address the page was opened with. Otherwise it is left behind. */
   async own(address: string): Promise<LocalDraft | null> {
-    if (!this.tab.reloaded) return null;
+    if (!this.tab.kept) return null;
     const found = this.local(this.tab.draft) ?? (await this.#fromServer(this.tab.draft));
     if (!found) return null;
-    this.#stored = true;
     if (belongs(found.origin, address)) return found;
     this.leave();
     return null;
@@ -143,7 +141,7 @@ export class Drafts {
     this.#timer = undefined;
     this.#pending = null;
     this.#inBrowser = this.#onServer = true;
-    this.#stored = false;
+    this.tab.kept = false;
   }
 
   async #fromServer(id: string): Promise<LocalDraft | null> {

@@ -2,7 +2,7 @@
 
 import { SvelteMap } from "svelte/reactivity";
 import { type Api, ApiError, problem, problemsOf } from "./api";
-import { isActive, laterJob, laterState, placeFor } from "./progress";
+import { isActive, isSettled, laterJob, laterState, placeFor } from "./progress";
 import { Socket } from "./socket";
 import type { Stage } from "./stage.svelte";
 import type { Tab } from "./tab";
@@ -302,23 +302,27 @@ export class RunsState implements Runs {
 
   /** The server's queue forgot the job, as after a restart: the history may know it. */
   async #recall(job: string): Promise<void> {
+    const wasActive = this.watched?.id === job && isActive(this.watched.status);
     try {
       const past = await this.api.run(job);
       if (job !== this.#wanted) return;
       this.#adopt(asDetail(past.run, past.workflow, past.nodes));
     } catch (error) {
       if (job !== this.#wanted || (error instanceof ApiError && error.status === 0)) return;
-      if (this.watched && isActive(this.watched.status)) {
-        this.watched = { ...this.watched, status: "cancelled", error: "The server was restarted while this ran." };
-        for (const [node, state] of this.#states) {
-          if (state.status === "running" || state.status === "waiting") {
-            this.#states.set(node, { ...state, status: "cancelled" });
-          }
-        }
-        this.stage.complain([problem("The server was restarted while your workflow ran. Run it again.")]);
-      }
+      if (wasActive) this.#breakOff();
       this.#wanted = this.tab.watched = null;
       this.#findAgain();
+    }
+    if (wasActive && this.watched?.status !== "done") {
+      this.stage.complain([problem("The server was restarted while your workflow ran. Run it again.")]);
+    }
+  }
+
+  /** Show what was under way in the watched job as ended. */
+  #breakOff(): void {
+    if (this.watched) this.watched = { ...this.watched, status: "cancelled" };
+    for (const [node, state] of this.#states) {
+      if (!isSettled(state.status)) this.#states.set(node, { ...state, status: "cancelled" });
     }
   }
 

@@ -3,6 +3,7 @@
 const CLIENT = "latentloom:client";
 const WATCHED = "latentloom:watched";
 const DRAFT = "latentloom:draft";
+const KEPT = "latentloom:kept";
 const TABS = "latentloom:tabs";
 
 /** Random, also where `crypto.randomUUID` is missing: on plain HTTP from another machine. */
@@ -29,8 +30,6 @@ function remember(key: string, value: string | null): void {
 
 export class Tab {
   client = remembered(CLIENT) ?? randomName();
-  /** Whether the tab was there before this page was loaded. */
-  readonly reloaded = remembered(DRAFT) !== null;
   /** The draft of the open workflow. */
   #draft = remembered(DRAFT) ?? randomName();
   #channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel(TABS);
@@ -71,6 +70,15 @@ export class Tab {
   set draft(id: string) {
     this.#draft = id;
     remember(DRAFT, id);
+  }
+
+  /** Whether anything was written to the draft. */
+  get kept(): boolean {
+    return remembered(KEPT) !== null;
+  }
+
+  set kept(is: boolean) {
+    remember(KEPT, is ? "yes" : null);
   }
 
   get watched(): string | null {

@@ -3,16 +3,13 @@
 import type { Difference, Json, Run } from "../lib/types";
 
 export interface Row {
-  kind: "setting" | "node" | "type" | "mode" | "wire";
+  kind: "setting" | "node" | "type" | "mode" | "wire" | "name";
   where: string;
   before: string;
   after: string;
 }
 
-/** The value a setting shows when it is not written in the file. */
-const DEFAULT = "default";
-
-/** Settings first: they are what most runs differ in. */
+/** Settings first: they are what most runs differ in. Names last: they alone are no difference. */
 export function rows(difference: Difference): Row[] {
   const mode = (value: string | null) => ({ mute: "muted", bypass: "bypassed" })[value ?? ""] ?? "runs";
   return [
@@ -23,6 +20,7 @@ export function rows(difference: Difference): Row[] {
     ...difference.modes.map(({ node, before, after }) => row("mode", node, mode(before), mode(after))),
     ...difference.wires_added.map(([from, to]) => row("wire", `${from} → ${to}`, "", "wired")),
     ...difference.wires_removed.map(([from, to]) => row("wire", `${from} → ${to}`, "wired", "")),
+    ...difference.renamed.map(({ before, after }) => row("name", after, before, after)),
   ];
 }
 
@@ -31,7 +29,7 @@ function row(kind: Row["kind"], where: string, before: string, after: string): R
 }
 
 function written(value: Json | undefined): string {
-  if (value === undefined) return DEFAULT;
+  if (value === undefined) return "not set";
   return typeof value === "string" ? value || "(empty)" : JSON.stringify(value);
 }
 
