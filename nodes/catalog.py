@@ -36,7 +36,9 @@ NODES: dict[str, str] = {
     "tangential_cfg": "guidance.tangential_cfg",
     "train_autoencoder": "train.train_autoencoder",
     "train_denoiser": "train.train_denoiser",
+    "train_prompt_encoders": "train.train_prompt_encoders",
     "train_text_encoder": "train.train_text_encoder",
+    "train_transformer": "train.train_transformer",
     "trained_model": "load.trained_model",
 }
 """Node name -> module below `latentloom.nodes` that defines a function of that name."""

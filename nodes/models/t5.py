@@ -67,7 +67,7 @@ def _weighted(
         for part, weight in said
         for token in tokenizer(part, add_special_tokens=False, truncation=False, verbose=False).input_ids
     ]
-    if len(found) > length - 1:
+    if len(found) > length - 1 > 0:
         progress.note(prompt=f"{len(found)} tokens are more than T5's {length - 1} here; the rest is not read by it.")
-        found = found[: length - 1]
+    found = found[: length - 1]
     return [*(token for token, _ in found), tokenizer.eos_token_id], [*(weight for _, weight in found), 1.0]

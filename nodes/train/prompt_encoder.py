@@ -77,6 +77,14 @@ class PromptReader(Reader):
         return self.error(answers, given) + ((words - right).square() * weight).sum(1).mean()
 
 
+@torch.no_grad()
+def words_right(reader: PromptReader, given: Lesson, captions: Sequence[tuple[str, Request]]) -> float:
+    """Share of pooled embeddings in [0, 1] that say exactly the words of their captions."""
+    said = reader.read(given.ids)[1] > HEIGHT / 2
+    asked = asked_words([request for _, request in captions]) > 0
+    return (said == asked).all(1).float().mean().item()
+
+
 def fit_prompt_encoder(
     folder: Path,
     steps: int = 2300,

@@ -48,7 +48,8 @@ def train_denoiser(
     from ..shapes.caption import caption, request_of
     from ..shapes.scene import held_out_scenes
     from .assemble import assemble, sample_pictures
-    from .denoiser import Frozen, fit_denoiser, new_scheduler
+    from .denoiser import Frozen, fit_denoiser
+    from .pipelines import stable_diffusion
 
     frozen = Frozen(
         AutoencoderKL.from_pretrained(autoencoder.path).eval(),
@@ -60,7 +61,7 @@ def train_denoiser(
     denoiser, trained = fit_denoiser(
         files.target(name), frozen, steps, batch, rate=rate, unguided=unguided, chunk=chunk, seed=seed, report=report
     )
-    folder = assemble(files.target(model), *frozen, denoiser, new_scheduler())
+    folder = assemble(files.target(model), stable_diffusion(frozen, denoiser))
     prompts = [caption(request_of(scene)) for scene in held_out_scenes(16)]
     samples = Image(sample_pictures(folder, prompts, seed=seed))
     return Part(as_folder(folder), curve("Denoiser", loss=trained.losses), samples)

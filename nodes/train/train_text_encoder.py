@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from pydantic import Field
 
 from ...graph.files import Files, Writes
 from ...graph.node import effect
 from ...graph.progress import QUIET, Progress
-from ..types import Figure, Folder, Table
-from .trained import as_folder, curve, telling
-
-
-class TextEncoder(NamedTuple):
-    """A trained text encoder and what it understands."""
-
-    folder: Folder
-    losses: Figure
-    accuracy: Table
+from ..types import Table
+from .trained import TextEncoder, as_folder, curve, telling
 
 
 @effect

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ...graph.progress import Progress
 from ..models.identity import identity
-from ..types import Figure, Folder, Image, Series
+from ..types import Figure, Folder, Image, Series, Table
 
 
 class Part(NamedTuple):
@@ -17,6 +17,14 @@ class Part(NamedTuple):
     folder: Folder
     losses: Figure
     samples: Image
+
+
+class TextEncoder(NamedTuple):
+    """Trained text encoders and what they understand."""
+
+    folder: Folder
+    losses: Figure
+    accuracy: Table
 
 
 def telling(progress: Progress, label: str):

@@ -1,5 +1,3 @@
-from typing import Any, cast
-
 import torch
 
 from latentloom.nodes.train.assemble import assemble, load_pipeline
@@ -10,9 +8,9 @@ from latentloom.nodes.train.denoiser import (
     encode_texts,
     fit_denoiser,
     new_denoiser,
-    new_scheduler,
     stratified,
 )
+from latentloom.nodes.train.pipelines import stable_diffusion
 from latentloom.nodes.train.text_encoder import new_text_encoder
 from latentloom.nodes.train.tokenizer import new_tokenizer
 
@@ -50,10 +48,10 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path):
 def test_the_folder_is_a_stock_pipeline(tmp_path):
     parts = frozen()
     denoiser = new_denoiser(8, (16, 16), 16).eval()
-    folder = assemble(tmp_path / "model", *parts, denoiser, new_scheduler(), "# A card")
+    folder = assemble(tmp_path / "model", stable_diffusion(parts, denoiser), "# A card")
     assert (folder / "README.md").read_text() == "# A card"
     assert not [path for path in folder.rglob("*") if path.suffix in (".bin", ".pt", ".part")]
-    pipeline = cast(Any, load_pipeline(folder))
+    pipeline = load_pipeline(folder)
     assert pipeline.text_encoder.dtype == pipeline.unet.dtype == torch.float32
     assert pipeline.tokenizer.model_max_length == 77
     assert pipeline.vae_scale_factor == 4
