@@ -54,8 +54,8 @@ def server(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
     """A server of the workspace in `folder` whose only node is `tally`: its address and its process."""
     command = [sys.executable, str(Path(__file__).resolve()), str(folder)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         yield process.stdout.readline().strip(), psutil.Process(process.pid)
     finally:
         process.terminate()

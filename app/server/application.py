@@ -9,6 +9,7 @@ from functools import cache
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.gzip import GZipMiddleware
 
 from ..jobs.queue import Queue
 from ..workspace.workspace import Workspace
@@ -64,6 +65,6 @@ def create_app(workspace: Workspace, queue: Queue, *, access: Access, page: bool
         app.include_router(part.router)
     if gradio is not None:
         app.include_router(shown.router)
-        app.mount("/canvas", shown.Bundle(), "canvas")
+        app.mount("/canvas", GZipMiddleware(shown.Bundle(), compresslevel=6), "canvas")
         app.router.routes.append(shown.BesideApi("", gradio, name="gradio"))
     return app

@@ -89,12 +89,13 @@ def test_a_shared_workflow_has_a_page(client):
 def test_the_bundle_is_kept_by_browsers_under_its_version(client, tmp_path, monkeypatch):
     bundle = tmp_path / "static"
     bundle.mkdir()
-    (bundle / "editor.mjs").write_text("export {}")
+    (bundle / "editor.mjs").write_text("export {}" * 1000)
     (bundle / "editor.css").write_text("")
     monkeypatch.setattr(page, "BUNDLE", bundle)
     with TestClient(app_of(tmp_path / "other", Access(), page=True), base_url=f"http://{HOST}") as client:
         script, style = client.get("/canvas/editor.mjs?v=1"), client.get("/canvas/editor.css")
         assert script.headers["content-type"].startswith("text/javascript")
+        assert script.headers["content-encoding"] == "gzip" and script.text == "export {}" * 1000
         assert "immutable" in script.headers["cache-control"] and style.headers["cache-control"] == "no-cache"
         assert client.get("/canvas/editor.css", headers={"if-none-match": style.headers["etag"]}).status_code == 304
         assert client.get("/canvas/../../pyproject.toml").status_code in (404, 503)

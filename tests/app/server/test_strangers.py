@@ -34,7 +34,7 @@ def places(routes, prefix: str = "") -> Iterator[tuple[str, str]]:
     """Method and path of each route, those of mounted applications too; `WS` for sockets."""
     for route in iter_route_contexts(routes):
         inner = getattr(route, "original_route", route)
-        path = prefix + re.sub(r"\{[^}]*\}", "x", getattr(route, "path", None) or inner.path)
+        path = prefix + re.sub(r"\{[^}]*\}", "x", str(getattr(route, "path", None) or getattr(inner, "path", "")))
         if isinstance(inner, Mount):
             yield "GET", f"{path}/x"
             app = getattr(inner.app, "app", inner.app)  # Gradio's stand behind `Pages`
