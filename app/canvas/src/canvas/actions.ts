@@ -229,11 +229,35 @@ export class Actions {
 
   // -------------------------------------------------------------- places
 
-  /** Lay out the selection, or all. */
+  /** Lay out the selection, or all; groups keep their nodes together, and themselves around them. */
   layOut(): void {
     const some = this.selection.length > 1;
     const boxes = this.canvas.boxes(some ? this.selection : Object.keys(this.content.nodes));
-    if (boxes.size > 0) this.document.change("Lay out", edits.move(this.content, { nodes: alongFlow(this.content, boxes) }));
+    if (boxes.size === 0) return;
+    const groups = some ? [] : this.#groupedNodes();
+    const places = alongFlow(this.content, boxes, groups);
+    let content = edits.move(this.content, { nodes: places });
+    groups.forEach((members, index) => {
+      const inside = members.flatMap((id) => {
+        const [box, at] = [boxes.get(id), places.get(id)];
+        return box && at ? [{ ...box, x: at[0], y: at[1] }] : [];
+      });
+      if (inside.length > 0) content = edits.editIn(content, "groups", index, around(inside));
+    });
+    this.document.change("Lay out", content);
+  }
+
+  /** The nodes of each group; one that lies in several is of the smallest. */
+  #groupedNodes(): string[][] {
+    const groups = this.content.groups ?? [];
+    const area = (index: number) => groups[index]!.size[0] * groups[index]!.size[1];
+    const owner = new Map<string, number>();
+    for (const index of [...groups.keys()].sort((a, b) => area(b) - area(a))) {
+      for (const id of this.members(index)) owner.set(id, index);
+    }
+    return groups.map((_, index) =>
+      this.canvas.nodes.flatMap(({ id, data }) => (owner.get(id) === index && data.shown.kind === "node" && data.shown.entry ? [data.shown.node] : [])),
+    );
   }
 
   align(side: Side): void {

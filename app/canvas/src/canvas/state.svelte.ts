@@ -1,6 +1,6 @@
 /** What the canvas holds besides the document: what Svelte Flow draws, and what is going on with the pointer. */
 
-import { getContext, setContext } from "svelte";
+import { getContext, setContext, untrack } from "svelte";
 import type { Kinds } from "../lib/catalog";
 import type { Point } from "../lib/content";
 import type { WorkflowDocument } from "../lib/document.svelte";
@@ -54,13 +54,18 @@ export class CanvasState {
 
   /** Where bends are, also while they are dragged. */
   bends = $derived(new Map(this.nodes.filter((node) => node.type === "bend").map((node) => [node.id, node.position])));
+  /** The same list as long as no wire is changed, so that ports look again only then. */
+  #wires = $derived.by(() => this.document.content.wires);
   /** Ends of all wires, to tell wired ports. */
   wired = $derived.by(() => {
-    const wires = this.document.content.wires.filter(isWire);
+    const wires = this.#wires.filter(isWire);
     return { in: new Set(wires.map((wire) => wire[1])), out: new Set(wires.map((wire) => wire[0])) };
   });
   /** Ports that only wires speak of, by node. */
-  strays = $derived.by(() => straysOf(this.document));
+  strays = $derived.by(() => {
+    const wires = this.#wires.filter(isWire);
+    return untrack(() => straysOf(wires, this.document));
+  });
   problems = $derived.by(() => byNode(this.document.problems));
 
   constructor(
@@ -152,7 +157,7 @@ interface Strays {
   out: string[];
 }
 
-function straysOf(document: WorkflowDocument): ReadonlyMap<string, Strays> {
+function straysOf(wires: readonly Wire[], document: WorkflowDocument): ReadonlyMap<string, Strays> {
   const found = new Map<string, Strays>();
   const note = ({ node, port }: End, side: Direction) => {
     const kind = document.kindOf(node);
@@ -161,7 +166,7 @@ function straysOf(document: WorkflowDocument): ReadonlyMap<string, Strays> {
     if (!strays[side].includes(port)) strays[side].push(port);
     found.set(node, strays);
   };
-  for (const wire of document.content.wires.filter(isWire)) {
+  for (const wire of wires) {
     note(source(wire), "out");
     note(target(wire), "in");
   }

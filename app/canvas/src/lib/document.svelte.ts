@@ -16,6 +16,7 @@ import type {
   Problem,
   SeedRule,
 } from "./types";
+import { isWire, target } from "./wires";
 
 /** Items of the canvas that the file keeps in lists, by their place there. */
 export interface Marked {
@@ -141,8 +142,7 @@ export class WorkflowDocument implements OpenDocument {
   change(title: string, content: Content, key: string | null = null): void {
     if (this.#readonly || content === this.#content) return;
     this.#history.leave(this.#content, title, key);
-    this.#content = content;
-    this.#revision += 1;
+    this.#put(content);
   }
 
   undo(): string | null {
@@ -155,12 +155,18 @@ export class WorkflowDocument implements OpenDocument {
 
   #go(step: { state: Content; title: string } | null): string | null {
     if (!step || this.#readonly) return null;
-    this.#content = step.state;
-    this.#revision += 1;
+    this.#put(step.state);
     const left = this.#selection.filter((id) => id in step.state.nodes);
     if (left.length < this.#selection.length) this.#selection = left;
     this.#marked = NOTHING_MARKED;
     return step.title;
+  }
+
+  #put(content: Content): void {
+    // What was wrong with a node is not said of it any more once it was changed.
+    if (this.problems.length > 0) this.problems = this.problems.filter((problem) => isUnchanged(problem.node, this.#content, content));
+    this.#content = content;
+    this.#revision += 1;
   }
 
   // -------------------------------------------------------------- selection
@@ -213,4 +219,14 @@ export class WorkflowDocument implements OpenDocument {
   setAppView(view: AppView): void {
     this.change("Change the app view", { ...this.#content, app: view });
   }
+}
+
+/** Whether a node means what it meant; where it stands and how it looks is nothing of that. */
+function isUnchanged(node: string | null, before: Content, after: Content): boolean {
+  if (node === null) return true;
+  const [a, b] = [before.nodes[node], after.nodes[node]];
+  if (!a || !b || a.type !== b.type || a.settings !== b.settings || a.mode !== b.mode) return false;
+  if (before.wires === after.wires) return true;
+  const leading = (content: Content) => content.wires.filter((wire) => isWire(wire) && target(wire).node === node).join("\n");
+  return leading(before) === leading(after);
 }

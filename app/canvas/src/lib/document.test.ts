@@ -85,3 +85,15 @@ test("a workflow that is only shown is not changed", () => {
   document.setName("other");
   expect(document.content.name).toBe("other");
 });
+
+test("what was wrong with a node is not said of it once it was changed", () => {
+  const wrong = (node: string | null) => ({ sentence: `${node}`, node, port: null, setting: null, needed: true });
+  const said = () => document.problems.map((problem) => problem.node);
+  document.problems = [wrong("sample"), wrong("picture"), wrong("prompt"), wrong(null)];
+  document.change("Move", { ...document.content, nodes: { ...document.content.nodes, sample: { ...document.content.nodes.sample!, at: [9, 9] } } });
+  expect(said()).toEqual(["sample", "picture", "prompt", null]);
+  document.setSetting("sample", "seed", 8);
+  expect(said()).toEqual(["picture", "prompt", null]);
+  document.change("Cut", { ...document.content, wires: document.content.wires.filter(([from]) => from !== "sample.latent") });
+  expect(said()).toEqual(["prompt", null]);
+});

@@ -33,3 +33,10 @@ test("a box lies in another when its middle does", () => {
   expect(isWithin({ x: 90, y: 90, width: 10, height: 10 }, outer)).toBe(true);
   expect(isWithin({ x: 96, y: 90, width: 10, height: 10 }, outer)).toBe(false);
 });
+
+test("nodes of a group stay together", () => {
+  const wide = { ...example(), wires: [] };
+  const places = alongFlow(wide, boxes, [["model", "picture"]]);
+  const rows = [...places].sort(([, a], [, b]) => a[1] - b[1]).map(([id]) => id);
+  expect(Math.abs(rows.indexOf("model") - rows.indexOf("picture"))).toBe(1);
+});

@@ -17,9 +17,13 @@ export type Side = "left" | "right" | "top" | "bottom";
 const BETWEEN_COLUMNS = 90;
 const BETWEEN_ROWS = 32;
 
-/** From left to right along the wires. The upper left corner of the whole stays where it is. */
-export function alongFlow(content: Content, boxes: ReadonlyMap<string, Box>): Map<string, Point> {
-  const graph = new Graph<GraphLabel, NodeLabel, EdgeLabel>();
+/**
+ * From left to right along the wires. The upper left corner of the whole stays where it is.
+ *
+ * `groups` are the nodes that are to stay together.
+ */
+export function alongFlow(content: Content, boxes: ReadonlyMap<string, Box>, groups: readonly (readonly string[])[] = []): Map<string, Point> {
+  const graph = new Graph<GraphLabel, NodeLabel, EdgeLabel>({ compound: groups.length > 0 });
   graph.setGraph({ rankdir: "LR", ranksep: BETWEEN_COLUMNS, nodesep: BETWEEN_ROWS, edgesep: 12, ranker: "network-simplex" });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const [id, { width, height }] of boxes) graph.setNode(id, { width, height });
@@ -27,6 +31,13 @@ export function alongFlow(content: Content, boxes: ReadonlyMap<string, Box>): Ma
     const [from, to] = [source(wire).node, target(wire).node];
     if (boxes.has(from) && boxes.has(to) && from !== to) graph.setEdge(from, to);
   }
+  groups.forEach((members, index) => {
+    const inside = members.filter((id) => boxes.has(id));
+    // Names of nodes are printable.
+    const name = `\n${index}`;
+    if (inside.length > 0) graph.setNode(name, { width: 0, height: 0 });
+    for (const id of inside) graph.setParent(id, name);
+  });
   dagre(graph);
   const placed = new Map<string, Box>();
   for (const [id, box] of boxes) {
