@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
+from time import monotonic
 from typing import Protocol
 
 from .process import WorkerProcess, sentence_of
 from .record import Record
 from .reports import Cancel, JobEnded, Ready, Report, Setup, Stop, Task
+
+PATIENCE = 3.0
+"""Seconds a job that was cancelled has before it is ended with its worker, if that is asked for again."""
 
 
 class Owner(Protocol):
@@ -35,6 +39,8 @@ class Lane:
         self.running: Record | None = None
         self.ready = False
         self.cancelling = False
+        self._proven = False  # the worker has ended a job
+        self._asked = 0.0
         self._worker: WorkerProcess | None = None
         self._stopped = False
 
@@ -42,6 +48,7 @@ class Lane:
         """Start a worker where there is none; the owner is told when it is ready."""
         if self._worker is not None or self._stopped:
             return
+        self._proven = False
         try:
             self._worker = WorkerProcess(self._setup, self._hear, self._died, self.device)
         except OSError as error:
@@ -52,10 +59,14 @@ class Lane:
         self._send(task)
 
     def cancel(self) -> None:
-        """Stop what runs, within one step."""
-        if self.running:
-            self.cancelling = True
+        """Stop what runs, within one step. Asked again after some seconds, end the worker of a node that takes none."""
+        if self.running is None or self._worker is None:
+            return
+        if not self.cancelling:
+            self.cancelling, self._asked = True, monotonic()
             self._send(Cancel(self.running.job.id))
+        elif monotonic() - self._asked > PATIENCE:
+            self._worker.kill()
 
     def stop(self) -> WorkerProcess | None:
         """Ask the worker to end, for good; it is to be joined without the lock."""
@@ -76,7 +87,7 @@ class Lane:
                 self._owner.free()
             elif record := self.running:
                 if isinstance(report, JobEnded):
-                    self.running = None
+                    self.running, self._proven = None, True
                 self._owner.heard(record, report)
 
     def _died(self, worker: WorkerProcess, code: int) -> None:
@@ -85,9 +96,11 @@ class Lane:
                 return
             was_ready, record = self.ready, self.running
             self._worker, self.ready, self.running = None, False, None
-            if was_ready:
-                if not self._stopped:
-                    logging.getLogger(__name__).warning("The worker of %s ended with code %d", self.device, code)
+            if not self._stopped:
+                logging.getLogger(__name__).warning("The worker of %s ended with code %d", self.device, code)
+            if self._proven:  # else one that dies of itself would be started for ever: it waits for the next job
                 self.start()
             if record is not None or not was_ready:
                 self._owner.lost(self, record, sentence_of(code))
+            else:
+                self._owner.free()

@@ -51,6 +51,10 @@ class WorkerProcess:
         """Returns at once; what is sent to a worker that died is lost."""
         self._outgoing.put(message)
 
+    def kill(self) -> None:
+        """End the process now, whatever it does; `died` is told."""
+        self._process.kill()
+
     def join(self) -> None:
         """Wait until the worker that was sent `Stop` has ended, and end it where it does not."""
         if not self._over.wait(PATIENCE):

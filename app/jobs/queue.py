@@ -125,8 +125,11 @@ class Queue:
             return record.job
 
     def cancel(self, id_: str) -> Job:
-        """A job that waits never starts, one that runs stops within a step, one that ended stays as it is. `KeyError`
-        for one that is not known."""
+        """A job that waits never starts, one that runs stops within a step, one that ended stays as it is.
+
+        One that has not stopped after some seconds, as its node takes no steps, is ended with its worker when it is
+        cancelled again. Raises `KeyError` for a job that is not known.
+        """
         with self._lock:
             for lane in self._lanes:
                 if lane.running and lane.running.job.id == id_:

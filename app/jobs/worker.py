@@ -53,7 +53,6 @@ class _Worker:
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._sending = threading.Lock()
         self._cancels: dict[str, threading.Event] = {}
-        self._stopped = False
         self._short_of_memory = False
 
     def serve(self) -> None:
@@ -62,10 +61,11 @@ class _Worker:
         salt, fault = self._take_device()
         while (task := self._tasks.get()) is not None:
             ended = JobEnded("failed", fault, _lock({})) if fault else self._do(task, salt)
-            self._cancels.pop(task.job, None)
             self._report(ended)
+            self._cancels.pop(task.job, None)
             if self._short_of_memory:
                 self._make_room()
+        os._exit(0)
 
     def _listen(self) -> None:
         """In a thread of its own, so that a cancel is heard while a node computes."""
@@ -81,6 +81,8 @@ class _Worker:
                 if cancel := self._cancels.get(message.job):
                     cancel.set()
             elif isinstance(message, Stop):
+                if not self._cancels:
+                    os._exit(0)  # it has nothing to finish, and taking PyTorch down takes seconds
                 for cancel in list(self._cancels.values()):
                     cancel.set()
                 self._tasks.put(None)
@@ -93,12 +95,15 @@ class _Worker:
             return "", ""
         try:
             salt = runtime.salt(machine)
+            runtime.use_settings(machine)
+            for library, name in _SLOW_TO_IMPORT:
+                if self._tasks.empty():
+                    getattr(importlib.import_module(library), name)
         except NodeError as error:
             return "", str(error)
-        runtime.use_settings(machine)
-        for library, name in _SLOW_TO_IMPORT:
-            if self._tasks.empty():
-                getattr(importlib.import_module(library), name)
+        except Exception as error:  # a broken installation
+            logging.getLogger(__name__).exception("The worker cannot compute")
+            return "", f"PyTorch or diffusers cannot be used: {type(error).__name__}: {error}"
         return salt, ""
 
     def _do(self, task: Task, salt: str) -> JobEnded:

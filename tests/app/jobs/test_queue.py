@@ -10,7 +10,9 @@ import pytest
 from arithmetic import workflow
 from jobs_world import MODULES, single
 
+from latentloom.app.jobs import process
 from latentloom.app.jobs.queue import Queue, Submission
+from latentloom.app.jobs.reports import Ready
 from latentloom.app.jobs.wire import ENDED, JobMessage, NodeMessage, QueueMessage
 from latentloom.graph.problems import Refused
 from latentloom.graph.run import CheckFailed
@@ -247,8 +249,6 @@ def test_a_closed_queue_ends_what_runs_and_takes_no_more(make_queue):
 
 
 def test_a_worker_that_cannot_start_fails_the_jobs_and_is_not_tried_for_ever(make_queue, monkeypatch):
-    from latentloom.app.jobs import process
-
     monkeypatch.setattr(process, "work", print)  # ends before it is ready
     queue = make_queue()
     jobs = [submit(queue), submit(queue)]
@@ -257,6 +257,25 @@ def test_a_worker_that_cannot_start_fails_the_jobs_and_is_not_tried_for_ever(mak
         assert ended.status == "failed" and "exit code 0" in ended.error and "had not taken a job" in ended.error
     monkeypatch.undo()
     assert queue.wait(submit(queue, count=1).id, 30).status == "done"
+
+
+def _dies_when_it_is_ready(connection, setup):
+    connection.send(Ready())
+    time.sleep(0.1)
+
+
+def test_a_worker_that_dies_as_soon_as_it_is_ready_is_not_started_for_ever(make_queue, monkeypatch):
+    started = []
+    plain = process.WorkerProcess.__init__
+    monkeypatch.setattr(
+        process.WorkerProcess, "__init__", lambda self, *given: (started.append(1), plain(self, *given))[1]
+    )
+    monkeypatch.setattr(process, "work", _dies_when_it_is_ready)
+    queue = make_queue()
+    time.sleep(2)
+    assert len(started) == 1
+    ended = queue.wait(submit(queue).id, 30)
+    assert ended.status == "failed" and "exit code 0" in ended.error and len(started) <= 4
 
 
 def test_the_nodes_of_the_tests_are_there():

@@ -111,6 +111,22 @@ def test_a_node_that_does_not_listen_does_not_hold_up_the_end(make_queue, monkey
     assert time.monotonic() - began < 4 and queue.detail(job.id).status == "cancelled"
 
 
+def test_a_node_that_does_not_listen_is_ended_by_a_second_cancel(queue, run, monkeypatch):
+    from latentloom.app.jobs import lane
+
+    monkeypatch.setattr(lane, "PATIENCE", 0.3)
+    job = queue.submit(Submission(single("stubborn")))
+    while queue.detail(job.id).nodes["it"].status != "running":
+        time.sleep(0.01)
+    for _ in range(2):
+        queue.cancel(job.id)
+    assert queue.wait(job.id, 0.4).status == "running"  # too soon
+    queue.cancel(job.id)
+    ended = queue.wait(job.id, 10)
+    assert ended.status == "cancelled" and ended.error == ""
+    assert run("steps", count=1).status == "done"
+
+
 SERVER = """
     import sys, time
     sys.path.insert(0, {tests!r})
