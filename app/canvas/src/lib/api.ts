@@ -173,7 +173,8 @@ export class Api {
   submit = (submission: Submission) => this.#send<Job>("POST", "/jobs", submission);
   job = (id: string) => this.#get<JobDetail>(`/jobs/${inUrl(id)}`);
   cancel = (id: string) => this.#send<Job>("DELETE", `/jobs/${inUrl(id)}`);
-  move = (id: string, before: string | null) => this.#send<{ jobs: Job[] }>("POST", `/jobs/${inUrl(id)}/move`, { before });
+  move = (id: string, before: string | null) =>
+    this.#send<{ jobs: Job[] }>("POST", `/jobs/${inUrl(id)}/move`, { before });
   queue = (change: { paused?: boolean; clear?: boolean }) => this.#send<QueueState>("POST", "/queue", change);
   result = (id: string, wait?: number) => this.#get<Result>(`/jobs/${inUrl(id)}/result`, { wait });
 
@@ -192,7 +193,12 @@ export class Api {
   versions = (path: string) => this.#get<{ versions: Version[] }>(`/versions/${inUrl(path)}`);
   version = (id: number) => this.#get<OpenedFile>(`/version/${id}`);
   /** The workflow a JSON file or a picture carries. */
-  open = (file: Blob) => this.#fetch<OpenedFile>("/open", { method: "POST", body: file, headers: { "Content-Type": file.type || "application/octet-stream" } });
+  open = (file: Blob) =>
+    this.#fetch<OpenedFile>("/open", {
+      method: "POST",
+      body: file,
+      headers: { "Content-Type": file.type || "application/octet-stream" },
+    });
 
   templates = () => this.#get<{ templates: Template[] }>("/templates");
   template = (name: string) => this.#get<OpenedFile>(`/templates/${inUrl(name)}`);
@@ -200,7 +206,8 @@ export class Api {
   drafts = () => this.#get<{ drafts: DraftEntry[] }>("/drafts");
   draft = (id: string) => this.#get<Draft>(`/drafts/${inUrl(id)}`);
   /** `leaving` lets the request outlive the page. */
-  putDraft = (draft: Draft, leaving = false) => this.#send<unknown>("PUT", `/drafts/${inUrl(draft.id)}`, draft, {}, leaving);
+  putDraft = (draft: Draft, leaving = false) =>
+    this.#send<unknown>("PUT", `/drafts/${inUrl(draft.id)}`, draft, {}, leaving);
   removeDraft = (id: string) => this.#send<unknown>("DELETE", `/drafts/${inUrl(id)}`);
 
   choices = (kind: string) => this.#get<{ choices: string[] }>(`/choices/${inUrl(kind)}`);
@@ -219,7 +226,7 @@ export class Api {
   shared = (token: string) => this.#get<Shared>(`/shares/${inUrl(token)}`);
   revoke = (token: string) => this.#send<unknown>("DELETE", `/shares/${inUrl(token)}`);
 
-  /** Send a picture; `progress` hears the share sent, 0 to 1. `fetch` cannot tell that, so this is an XMLHttpRequest. */
+  /** Send a picture; `progress` hears the share sent, 0 to 1, which `fetch` cannot tell. */
   upload(file: File, progress: (share: number) => void = () => {}): Promise<Upload> {
     return new Promise((resolve, reject) => {
       const request = new XMLHttpRequest();
@@ -242,7 +249,13 @@ export class Api {
     return this.#fetch<T>(search ? `${path}?${search}` : path, {});
   }
 
-  #send<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}, keepalive = false): Promise<T> {
+  #send<T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+    keepalive = false,
+  ): Promise<T> {
     const text = body === undefined ? undefined : JSON.stringify(body);
     // Browsers refuse to keep alive a request of more than 64 kB.
     const outlives = keepalive && (text?.length ?? 0) < 60_000;
@@ -255,7 +268,11 @@ export class Api {
   }
 
   async #fetch<T>(path: string, init: RequestInit): Promise<T> {
-    const headers = { Accept: "application/json", ...(this.client ? { "X-Client": this.client } : {}), ...init.headers };
+    const headers = {
+      Accept: "application/json",
+      ...(this.client ? { "X-Client": this.client } : {}),
+      ...init.headers,
+    };
     let response: Response;
     try {
       response = await fetch(`${this.root}/api${path}`, { credentials: "same-origin", ...init, headers });

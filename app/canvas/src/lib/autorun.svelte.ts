@@ -13,7 +13,11 @@ export function meaning(content: Content): string {
 
 interface Needs {
   document: { readonly content: Content };
-  runs: { readonly active: readonly { client: string | null }[]; readonly client: string; submit(options: { quiet: boolean }): Promise<unknown> };
+  runs: {
+    readonly active: readonly { client: string | null }[];
+    readonly client: string;
+    submit(options: { quiet: boolean }): Promise<unknown>;
+  };
 }
 
 export class AutoRun {

@@ -19,13 +19,18 @@ export function diskState(news: FileNews, open: OpenFile): DiskState | null {
   return news.etag === null ? { kind: "deleted" } : { kind: "changed", etag: news.etag };
 }
 
-/** A file's path for a name typed or suggested: below `workflows`, with its ending, without what file systems refuse. */
+/** A file's path for a name that was typed: below `workflows`, with its ending, without what file systems refuse. */
 export function pathFor(name: string): string {
   const parts = name
     .trim()
     .replace(/\.json$/i, "")
     .split("/")
-    .map((part) => part.trim().replace(/[\\:*?"<>|\u0000-\u001f]+/g, "-").replace(/^\.+/, ""))
+    .map((part) =>
+      part
+        .trim()
+        .replace(/[\\:*?"<>|\u0000-\u001f]+/g, "-")
+        .replace(/^\.+/, ""),
+    )
     .filter(Boolean);
   const rooted = ["workflows", "opened"].includes(parts[0]) && parts.length > 1 ? parts : ["workflows", ...parts];
   return `${rooted.join("/")}.json`;

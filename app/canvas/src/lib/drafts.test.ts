@@ -19,10 +19,12 @@ class Memory {
   };
 }
 
-const work = (steps = 1) => () => ({
-  content: { format: 1, nodes: { a: { type: "t", settings: { steps } } }, wires: [] },
-  ...{ path: null, etag: null, origin: "" },
-});
+const work =
+  (steps = 1) =>
+  () => ({
+    content: { format: 1, nodes: { a: { type: "t", settings: { steps } } }, wires: [] },
+    ...{ path: null, etag: null, origin: "" },
+  });
 
 let store: Memory;
 let tab: Tab;

@@ -1,4 +1,4 @@
-/** Work not saved yet, kept a second after each change: in the browser, and on the server in case the browser forgets. */
+/** Work not saved yet, kept a second after each change: in the browser, and on the server if the browser forgets. */
 
 import type { Api, DraftEntry } from "./api";
 import { type Tab, randomName } from "./tab";
@@ -184,7 +184,7 @@ export function originOf(asked: { file?: string | null; run?: string | null; tem
   return named.length === 0 ? "" : `?${new URLSearchParams(named)}`;
 }
 
-/** Whether a draft made at `origin` is what a page opened at `address` should show: a bare address asks for anything. */
+/** Whether a draft made at `origin` is what a page at `address` should show: a bare address asks for anything. */
 export function belongs(origin: string, address: string): boolean {
   return address === "" || origin === address;
 }

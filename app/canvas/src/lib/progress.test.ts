@@ -3,12 +3,33 @@ import { laterJob, laterState, placeFor } from "./progress";
 import type { Job, NodeState } from "./types";
 
 const state = (change: Partial<NodeState>): NodeState => ({
-  ...{ status: "waiting", done: 0, total: 0, label: "", seconds: 0, left: null, error: "", preview: null, outputs: [], facts: {} },
+  ...{
+    status: "waiting",
+    done: 0,
+    total: 0,
+    label: "",
+    seconds: 0,
+    left: null,
+    error: "",
+    preview: null,
+    outputs: [],
+    facts: {},
+  },
   ...change,
 });
 
 const job = (change: Partial<Job>): Job => ({
-  ...{ id: "a", name: "", status: "queued", file: null, client: null, device: "", submitted: 0, started: null, ended: null },
+  ...{
+    id: "a",
+    name: "",
+    status: "queued",
+    file: null,
+    client: null,
+    device: "",
+    submitted: 0,
+    started: null,
+    ended: null,
+  },
   ...{ progress: 0, error: "", thumbnail: null },
   ...change,
 });

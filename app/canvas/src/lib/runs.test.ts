@@ -19,14 +19,42 @@ class Wire {
 
 const content = { format: 1, nodes: { sample: { type: "denoise" } }, wires: [] };
 const running: NodeState = {
-  ...{ status: "running", done: 3, total: 10, label: "", seconds: 2, left: 4, error: "", preview: null, outputs: [], facts: {} },
+  ...{
+    status: "running",
+    done: 3,
+    total: 10,
+    label: "",
+    seconds: 2,
+    left: 4,
+    error: "",
+    preview: null,
+    outputs: [],
+    facts: {},
+  },
 };
 const job = (change: Partial<Job>): Job => ({
-  ...{ id: "a", name: "", status: "running", file: null, client: "me", device: "cpu", submitted: 1, started: 2, ended: null },
+  ...{
+    id: "a",
+    name: "",
+    status: "running",
+    file: null,
+    client: "me",
+    device: "cpu",
+    submitted: 1,
+    started: 2,
+    ended: null,
+  },
   ...{ progress: 0.3, error: "", thumbnail: null },
   ...change,
 });
-const detail = (change: Partial<JobDetail>): JobDetail => ({ ...job(change), workflow: content, goals: null, nodes: {}, warnings: [], ...change });
+const detail = (change: Partial<JobDetail>): JobDetail => ({
+  ...job(change),
+  workflow: content,
+  goals: null,
+  nodes: {},
+  warnings: [],
+  ...change,
+});
 
 let wires: Wire[];
 let runs: RunsState;
@@ -38,7 +66,12 @@ beforeEach(() => {
   const stored = new Map<string, string>();
   vi.stubGlobal("location", new URL("http://here/"));
   vi.stubGlobal("window", { addEventListener() {}, removeEventListener() {} });
-  vi.stubGlobal("document", { addEventListener() {}, removeEventListener() {}, activeElement: null, visibilityState: "visible" });
+  vi.stubGlobal("document", {
+    addEventListener() {},
+    removeEventListener() {},
+    activeElement: null,
+    visibilityState: "visible",
+  });
   vi.stubGlobal("HTMLInputElement", class {});
   vi.stubGlobal("HTMLTextAreaElement", class {});
   vi.stubGlobal("BroadcastChannel", undefined);
@@ -59,14 +92,25 @@ beforeEach(() => {
 
 function make(): void {
   wires = [];
-  const document = { content, path: null, readonly: false, problems: [], advanceSeeds: advance } as unknown as OpenDocument;
+  const document = {
+    content,
+    path: null,
+    readonly: false,
+    problems: [],
+    advanceSeeds: advance,
+  } as unknown as OpenDocument;
   runs = new RunsState(api, document, new Stage(new Ui()), new Tab(), () => {
     wires.push(new Wire());
     return wires.at(-1) as unknown as WebSocket;
   });
 }
 
-const snapshot = (watched: JobDetail | null, jobs: Job[] = watched ? [job({})] : []): Message => ({ type: "snapshot", paused: false, jobs, watched });
+const snapshot = (watched: JobDetail | null, jobs: Job[] = watched ? [job({})] : []): Message => ({
+  type: "snapshot",
+  paused: false,
+  jobs,
+  watched,
+});
 
 test("a snapshot twice changes nothing", () => {
   runs.watch("a");
@@ -94,7 +138,12 @@ test("states of nodes of the job before are gone", () => {
   runs.watch("a");
   runs.receive(snapshot(detail({ nodes: { sample: running, old: running } })));
   runs.watch("b");
-  runs.receive({ type: "snapshot", paused: false, jobs: [job({ id: "b" })], watched: detail({ id: "b", nodes: { sample: { ...running, seconds: 0 } } }) });
+  runs.receive({
+    type: "snapshot",
+    paused: false,
+    jobs: [job({ id: "b" })],
+    watched: detail({ id: "b", nodes: { sample: { ...running, seconds: 0 } } }),
+  });
   expect(runs.state("old")).toBeUndefined();
   expect(runs.state("sample")?.seconds).toBe(0);
 });
@@ -147,8 +196,16 @@ test("silence is asked about, and taken for a loss when no answer comes", () => 
 
 test("a job the server forgot is shown from the history", async () => {
   api.run = async () => ({
-    ...{ workflow: content, goals: null, nodes: { sample: { ...running, status: "cancelled" as const } }, lock: {}, files: [] },
-    run: { ...{ id: "a", name: "", status: "interrupted", file: null, submitted: 1, seconds: null, error: "", pictures: [] } },
+    ...{
+      workflow: content,
+      goals: null,
+      nodes: { sample: { ...running, status: "cancelled" as const } },
+      lock: {},
+      files: [],
+    },
+    run: {
+      ...{ id: "a", name: "", status: "interrupted", file: null, submitted: 1, seconds: null, error: "", pictures: [] },
+    },
   });
   runs.watch("a");
   runs.receive(snapshot(detail({ nodes: { sample: running } })));
@@ -162,7 +219,9 @@ test("submitting shows the job and moves the seeds on", async () => {
   const submitted = vi.fn(async () => job({ id: "new", status: "queued" }));
   api.submit = submitted;
   expect((await runs.submit({ goals: ["sample"] }))?.id).toBe("new");
-  expect(submitted).toHaveBeenCalledWith(expect.objectContaining({ workflow: content, goals: ["sample"], client: "me", file: null }));
+  expect(submitted).toHaveBeenCalledWith(
+    expect.objectContaining({ workflow: content, goals: ["sample"], client: "me", file: null }),
+  );
   expect(advance).toHaveBeenCalledOnce();
   expect(runs.jobs.map(({ id }) => id)).toEqual(["new"]);
 });
@@ -183,7 +242,12 @@ test("the next run of a batch is followed when the first has ended", () => {
   runs.start();
   wires[0]!.onopen();
   runs.receive(snapshot(null, [job({ id: "one" }), job({ id: "two", status: "queued" })]));
-  runs.receive({ type: "snapshot", paused: false, jobs: [job({ id: "one" }), job({ id: "two", status: "queued" })], watched: detail({ id: "one" }) });
+  runs.receive({
+    type: "snapshot",
+    paused: false,
+    jobs: [job({ id: "one" }), job({ id: "two", status: "queued" })],
+    watched: detail({ id: "one" }),
+  });
   runs.receive({ type: "job", job: job({ id: "one", status: "done" }) });
   runs.receive({ type: "job", job: job({ id: "two", status: "running" }) });
   expect(wires[0]!.sent.at(-1)).toEqual({ type: "watch", job: "two" });

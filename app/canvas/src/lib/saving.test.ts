@@ -8,7 +8,11 @@ import { Stage } from "./stage.svelte";
 import type { Content, OpenedFile } from "./types";
 import { Ui } from "./ui.svelte";
 
-const content = (steps: number): Content => ({ format: 1, nodes: { a: { type: "t", settings: { steps } } }, wires: [] });
+const content = (steps: number): Content => ({
+  format: 1,
+  nodes: { a: { type: "t", settings: { steps } } },
+  wires: [],
+});
 const opened = (steps: number, etag: string): OpenedFile => ({
   ...{ path: "workflows/a.json", content: content(steps), etag, writable: true, changes: [], problems: [] },
 });

@@ -1,4 +1,4 @@
-/** What lies over the page besides the panel that `Ui` has open: questions on top of it, and what is in the way of a run. */
+/** What lies over the page besides the panel that `Ui` has open: questions, and what is in the way of a run. */
 
 import type { Problem } from "./types";
 import type { Ui } from "./ui.svelte";

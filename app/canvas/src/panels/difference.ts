@@ -13,7 +13,9 @@ export interface Row {
 export function rows(difference: Difference): Row[] {
   const mode = (value: string | null) => ({ mute: "muted", bypass: "bypassed" })[value ?? ""] ?? "runs";
   return [
-    ...difference.changed.map(({ node, setting, before, after }) => row("setting", `${node} · ${setting}`, written(before), written(after))),
+    ...difference.changed.map(({ node, setting, before, after }) =>
+      row("setting", `${node} · ${setting}`, written(before), written(after)),
+    ),
     ...difference.added.map(({ node, type }) => row("node", node, "", type)),
     ...difference.removed.map(({ node, type }) => row("node", node, type, "")),
     ...difference.retyped.map(({ node, before, after }) => row("type", node, before, after)),

@@ -8,7 +8,9 @@ const run = (id: string, submitted: number, status: Run["status"] = "done"): Run
 
 test("pages follow each other without doubles", async () => {
   const runs = vi.fn(async ({ before }: { before?: number } = {}) =>
-    before === undefined ? { runs: [run("c", 3), run("b", 2)], more: true } : { runs: [run("b", 2), run("a", 1)], more: false },
+    before === undefined
+      ? { runs: [run("c", 3), run("b", 2)], more: true }
+      : { runs: [run("b", 2), run("a", 1)], more: false },
   );
   const pages = new RunPages({ runs });
   await pages.ask({ search: "", status: "" });
@@ -31,7 +33,9 @@ test("a status is looked for beyond pages that only mention it", async () => {
 test("the answer to an earlier question comes too late", async () => {
   let answer: (page: { runs: Run[]; more: boolean }) => void = () => {};
   const slow = new Promise<{ runs: Run[]; more: boolean }>((resolve) => (answer = resolve));
-  const runs = vi.fn(({ search }: { search?: string } = {}) => (search === "a" ? slow : Promise.resolve({ runs: [run("new", 1)], more: false })));
+  const runs = vi.fn(({ search }: { search?: string } = {}) =>
+    search === "a" ? slow : Promise.resolve({ runs: [run("new", 1)], more: false }),
+  );
   const pages = new RunPages({ runs });
   const first = pages.ask({ search: "a", status: "" });
   await pages.ask({ search: "ab", status: "" });
