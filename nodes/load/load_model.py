@@ -37,8 +37,9 @@ def load_model(
 ) -> Model:
     """Name a model and make sure that it can be read: all parts there, safetensors only, each file whole.
 
-    Gives a recipe; weights are read when something first needs them. Supported are Stable Diffusion 1 and 2 and
-    Stable Diffusion XL (base), as a folder in diffusers' layout or as one checkpoint file.
+    Gives a recipe; weights are read when something first needs them. Supported are Stable Diffusion 1 and 2, Stable
+    Diffusion XL (base), Stable Diffusion 3 and 3.5, Flux.1 dev and schnell, PixArt Alpha and Sigma, as folders in
+    diffusers' layout; the first two also as one checkpoint file.
     """
     found = _find(source, files)
     if found is None:

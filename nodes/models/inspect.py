@@ -86,7 +86,10 @@ def check_file(path: Path) -> tuple[Layout, str]:
     kind = _single_file_kind(tensors)
     layout = next((layout for layout in LAYOUTS.values() if kind in layout.single_files), None)
     if layout is None:
-        raise NodeError(f"{path} is a checkpoint of the kind {kind}; supported are {supported()}.")
+        raise NodeError(
+            f"{path} is a checkpoint of the kind {kind}. Single files are read of {supported(single_files=True)}; "
+            f"other models ({supported()}) as folders in diffusers' layout."
+        )
     missing = [
         f"the {part.name} ({part.prefix}*)"
         for part in layout.weighted

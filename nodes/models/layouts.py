@@ -186,9 +186,9 @@ class Description:
     """The scale of classifier-free guidance, or the one told, unless somebody chooses."""
 
 
-def supported() -> str:
-    """The families, as a sentence lists them."""
-    *most, last = (layout.title for layout in LAYOUTS.values())
+def supported(single_files: bool = False) -> str:
+    """The families, as a sentence lists them: all, or those of which single files are read."""
+    *most, last = (layout.title for layout in LAYOUTS.values() if layout.single_files or not single_files)
     return f"{', '.join(most)} and {last}"
 
 

@@ -27,8 +27,8 @@ def encode_prompt(
     """Encode a prompt with the model's text encoders.
 
     Any length is read: beyond what the encoder takes at once (75 tokens), in chunks that are joined. Tokens (1, L, D)
-    and, for Stable Diffusion XL, pooled (1, P). Without weights and up to one chunk, the numbers are those of the stock
-    pipeline.
+    and, where the model has it, pooled (1, P). Without weights and up to one chunk, the numbers are those of the stock
+    pipeline. T5, which Stable Diffusion 3, Flux and PixArt read with, takes one text of a fixed length and no more.
     """
     import torch
 

@@ -18,7 +18,7 @@ def encode_prompts(
     clip_skip: Annotated[int, Field(ge=0, le=24, description="layers of the text encoder left out at its end")] = 0,
     progress: Progress = QUIET,
 ) -> Conditioning:
-    """Encode prompt i for picture i of a batch: tokens (N, L, D) and, for Stable Diffusion XL, pooled (N, P).
+    """Encode prompt i for picture i of a batch: tokens (N, L, D) and, where the model has it, pooled (N, P).
 
     Each is read as encode_prompt reads it. The batch needs as many pictures as there are prompts.
     """

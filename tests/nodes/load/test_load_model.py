@@ -231,7 +231,9 @@ def test_a_file_of_another_family(shelf):
 
     flux = {"double_blocks.0.img_attn.norm.key_norm.scale": torch.zeros(2), "img_in.weight": torch.zeros(2, 64)}
     save_file(flux, folder(shelf).parent / "other.safetensors")
-    assert "supported are" in refusal("other.safetensors", files=shelf)
+    said = refusal("other.safetensors", files=shelf)
+    assert "of the kind flux" in said and "Single files are read of Stable Diffusion 1 and 2 and" in said
+    assert "Flux.1 (dev and schnell) and PixArt (Alpha and Sigma)) as folders" in said
 
 
 def test_a_link_that_leads_out_of_the_models_folder(shelf, tmp_path):
@@ -239,3 +241,64 @@ def test_a_link_that_leads_out_of_the_models_folder(shelf, tmp_path):
     (folder(shelf).parent / "linked").symlink_to(tmp_path / "secret")
     with pytest.raises((NodeError, FileRefused), match="by a link"):
         load_model("linked", files=shelf)
+
+
+# ---------------------------------------------------------------- transformers
+
+
+@pytest.fixture
+def transformers(tmp_path: Path) -> Files:
+    from tiny import build_flux, build_pixart, build_sd3
+
+    models = tmp_path / "models"
+    build_sd3(models / "small-3")
+    build_sd3(models / "small-3-without-t5", t5=False)
+    build_flux(models / "small-flux")
+    build_pixart(models / "small-pixart")
+    return Files({"models": [models]})
+
+
+def test_transformers_by_their_folders(transformers):
+    found = {name: load_model(name, files=transformers).family for name in ("small-3", "small-flux", "small-pixart")}
+    assert found == {"small-3": "sd3", "small-flux": "flux", "small-pixart": "pixart"}
+    with live.use(load_model("small-3-without-t5", files=transformers)) as parts:
+        assert len(parts.text_encoders) == len(parts.tokenizers) == 2
+    with live.use(load_model("small-3", files=transformers)) as parts:
+        assert [type(encoder).__name__ for encoder in parts.text_encoders][2] == "T5EncoderModel"
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "values", "told"),
+    [
+        ("small-3", "transformer/config.json", {"in_channels": 33}, "its transformer takes 33 channels"),
+        ("small-flux", "transformer/config.json", {"in_channels": 96}, "an inpainting or editing model"),
+        ("small-flux", "model_index.json", {"_class_name": "FluxKontextPipeline"}, "is for FluxKontextPipeline"),
+        (
+            "small-3",
+            "transformer/config.json",
+            {"_class_name": "Transformer2DModel"},
+            "read with SD3Transformer2DModel",
+        ),
+        ("small-pixart", "vae/config.json", {"latent_channels": 16}, "where its autoencoder makes 16"),
+    ],
+)
+def test_other_transformers_are_refused(transformers, name, part, values, told):
+    edit(folder(transformers, name) / part, **values)
+    assert told in refusal(name, files=transformers)
+
+
+def test_a_transformer_whose_part_is_missing(transformers):
+    shutil.rmtree(folder(transformers, "small-3") / "text_encoder_3")
+    assert "lacks text_encoder_3/config.json" in refusal("small-3", files=transformers)
+
+
+def test_a_gpu_takes_the_half_precision_a_model_was_published_for(monkeypatch):
+    from latentloom.nodes.models import runtime
+    from latentloom.nodes.models.layouts import LAYOUTS
+
+    monkeypatch.setattr(runtime, "_missing", lambda device: [])
+    wanted = runtime.RuntimeSettings("cuda:0")
+    taken = {family: runtime.place(wanted, layout.half).dtype for family, layout in LAYOUTS.items()}
+    runtime.place.cache_clear()  # this machine has no such GPU
+    assert taken["sd"] == taken["sdxl"] == taken["pixart"] == torch.float16
+    assert taken["sd3"] == taken["flux"] == torch.bfloat16
