@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MESSAGE_BYTES = 64 << 10
 """What a page may say at once over its socket."""
 
-LAST_ANSWERS = 3
+LAST_ANSWERS = 2
 """Seconds in which answers under way are finished when the server ends."""
 
 
@@ -89,7 +89,6 @@ def edit(request: Request) -> int:
                 threading.Thread(target=webbrowser.open, args=[_page(url, workspace.opened_path, file)]).start()
 
         run_server(app, listening, ready)
-        show.line("Ending.")
     return 0
 
 
@@ -127,19 +126,31 @@ def secret_of(given: str | None, file: Path | None, option: str) -> str | None:
 
 
 class _Server(uvicorn.Server):
-    """Calls `ready` as soon as requests are answered."""
+    """Calls `ready` as soon as requests are answered, and `ending` when no more are taken."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], ending: Callable[[], None]) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._ending = ready, ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._ready()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        show.line("Ending.")
+        self._ending()
+        # Pages hold streams open that never end by themselves; to hang up on them is quieter than to cancel them.
+        asyncio.get_running_loop().call_later(LAST_ANSWERS, self._hang_up)
+        await super().shutdown(sockets)
+
+    def _hang_up(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.close()
+
 
 def run_server(app: FastAPI, listening: socket.socket, ready: Callable[[], None]) -> None:
+    """Serve until a signal ends it; `ready` is called as soon as requests are answered."""
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -148,12 +159,12 @@ def run_server(app: FastAPI, listening: socket.socket, ready: Callable[[], None]
         ws="websockets-sansio",
         ws_max_size=MESSAGE_BYTES,
         ws_per_message_deflate=False,
-        timeout_graceful_shutdown=LAST_ANSWERS,
+        timeout_graceful_shutdown=2 * LAST_ANSWERS,
     )
     # uvicorn ends in order, and then raises the signal again that made it end.
     signal.signal(signal.SIGTERM, _leave)
     with suppress(KeyboardInterrupt):
-        asyncio.run(_Server(config, ready).serve([listening]))
+        asyncio.run(_Server(config, ready, app.state.hub.close).serve([listening]))
 
 
 def _leave(*_: object) -> NoReturn:

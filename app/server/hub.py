@@ -84,8 +84,11 @@ class Hub:
         self._unsubscribe = self._queue.subscribe(self._heard)
 
     def close(self) -> None:
+        """Tell nothing more, and let go of those who wait for jobs. May be called twice."""
         self._unsubscribe()
-        self._loop = None
+        self._unsubscribe, self._loop = lambda: None, None
+        for event in [event for events in self._endings.values() for event in events]:
+            event.set()
         if self._due is not None:
             self._due.cancel()
 
