@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Mapping
 from typing import Any
 
+from ...graph import document
 from ...graph.document import MAX_BYTES, WorkflowError
 from ...graph.problems import Problem, quoted
 from ...graph.provenance import read_provenance
@@ -31,8 +33,12 @@ def parse(data: bytes) -> Workflow:
 
 
 def bytes_of(content: Mapping[str, Any]) -> bytes:
-    """The file a workflow is saved as. Raises `WorkflowError` with everything that is wrong with its form."""
-    data = Workflow.of(content).data
+    """The file a workflow is saved as, in the current format. Raises `WorkflowError` with everything that is wrong with
+    its form."""
+    if problems := list(document.faults(content)):
+        raise WorkflowError(problems)
+    # By way of text, as only what can be read again may be written.
+    data = Workflow.parse(json.dumps(dict(content)), UPGRADES).dumps().encode()
     if len(data) > MAX_BYTES:
         sentence = f"The workflow has {len(data) / 1e6:.0f} MB; a file has at most {MAX_BYTES >> 20} MB."
         raise WorkflowError([Problem(sentence)])

@@ -141,17 +141,20 @@ class WorkflowFiles:
     @contextmanager
     def _locked(self, *places: Place) -> Iterator[None]:
         """Nobody else writes these meanwhile, in this process or another."""
-        names = {hashlib.sha256(str(place.file.resolve()).encode()).hexdigest()[:32]: place for place in places}
-        try:
-            self._locks.mkdir(parents=True, exist_ok=True)
-            with ExitStack() as stack:
-                for name in sorted(names):  # always in the same order, or two renames wait for each other
+        # Small letters, as some systems take both for one name.
+        paths = {str(place.file.resolve()).casefold() for place in places}
+        names = sorted(hashlib.sha256(path.encode()).hexdigest()[:32] for path in paths)
+        with ExitStack() as stack:
+            try:
+                self._locks.mkdir(parents=True, exist_ok=True)
+                for name in names:  # always in the same order, or two renames wait for each other
                     stack.enter_context(FileLock(self._locks / f"{name}.lock", timeout=LOCK_SECONDS))
-                yield
-        except Timeout:
-            refuse(f"{quoted(places[0].path)} has been in use by another server for {LOCK_SECONDS:.0f} s; try again.")
-        except OSError as error:
-            refuse(f"{self._locks} cannot be used: {error.strerror or error}.")
+            except Timeout:
+                shown = quoted(places[0].path)
+                refuse(f"{shown} has been in use by another server for {LOCK_SECONDS:.0f} s; try again.")
+            except OSError as error:
+                refuse(f"{self._locks} cannot be used: {error.strerror or error}.")
+            yield
 
 
 def _bytes(place: Place) -> bytes:

@@ -39,7 +39,7 @@ def jobs(count: int) -> Iterator[JobDetail]:
         content["nodes"]["noise"]["settings"]["seed"] = number
         picture = Picture(name="image", url=f"/api/previews/{number:032x}.webp", width=256, height=256)
         states = {id_: NodeState(status="done", seconds=0.1) for id_ in content["nodes"]}
-        states["picture"] = NodeState(status="done", outputs=[picture])
+        states["picture"] = NodeState(status="done", outputs=(picture,))
         begun = 1.7e9 + number
         yield JobDetail(
             id=f"{number:08x}",

@@ -190,6 +190,15 @@ def test_names_that_were_exchanged():
     assert compare(BASE, swapped).is_empty
 
 
+def test_twins_are_told_apart_by_the_order_of_their_wires():
+    twins = {id_: {"type": "number", "settings": {}} for id_ in "ab"}
+    before = {"format": 1, "nodes": {**twins, "sum": {"type": "add"}}}
+    before["wires"] = [["a.number", "sum.numbers"], ["b.number", "sum.numbers"]]
+    after = renamed(before, {"a": "x", "b": "y", "sum": "total"})
+    after["nodes"] = dict(reversed(after["nodes"].items()))
+    assert compare(before, after).is_empty
+
+
 # ---------------------------------------------------------------- any workflow
 
 

@@ -59,6 +59,6 @@ def preview(workspace: Workspace) -> Callable[..., NodeState]:
         folder.mkdir(parents=True, exist_ok=True)
         Pillow.new("RGB", (size, size // 2), colour).save(folder / name, "WEBP")
         picture = Picture(name="image", url=f"/api/previews/{name}", width=size, height=size // 2)
-        return NodeState(status="done", seconds=1.5, outputs=[picture], preview="data:image/webp;base64,xx")
+        return NodeState(status="done", seconds=1.5, outputs=(picture,), preview="data:image/webp;base64,xx")
 
     return make

@@ -157,7 +157,7 @@ def test_many_threads_that_read_then_write_all_get_through(path):
         try:
             for _ in range(20):
                 with kept.writing() as connection:
-                    found = connection.exec_driver_sql("SELECT words FROM run_words").scalar()
+                    found = connection.exec_driver_sql("SELECT words FROM run_words").scalar_one()
                     connection.exec_driver_sql("UPDATE run_words SET words = ?", (str(int(found) + 1),))
         except Exception as error:  # told by the test
             failed.append(error)

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image as Pillow
 from PIL.PngImagePlugin import PngInfo
 
+from latentloom.app.workspace import files
 from latentloom.app.workspace.refusals import Conflict, Missing
 from latentloom.app.workspace.workspace import Workspace
 from latentloom.graph.problems import Refused
@@ -96,6 +97,32 @@ def test_what_is_no_workflow_is_refused_with_all_reasons(workspace, folder):
         workspace.files.write(PATH, broken, None)
     assert len(refused.value.problems) == 3
     assert not (folder / PATH).exists()
+
+
+def test_only_what_can_be_read_again_is_written(workspace, folder, content):
+    for odd in ({"nodes": {}}, content(format="1"), content(format=99), content(x=float("nan")), content(x="\ud800")):
+        with pytest.raises(Refused):
+            workspace.files.write(PATH, odd, None)
+    assert not (folder / PATH).exists()
+    workspace.files.write(PATH, {"format": 0, "nodes": {"a": {"type": "number", "value": 3}}}, None)
+    assert json.loads(on_disk(folder)) == {"format": 1, "nodes": {"a": {"type": "number", "settings": {"value": 3}}}}
+
+
+def test_a_file_in_use_elsewhere_is_said_after_a_while(workspace, content, monkeypatch):
+    monkeypatch.setattr(files, "LOCK_SECONDS", 0.2)
+    place = workspace.files._roots.to_write(PATH)
+    done = []
+
+    def work():
+        with pytest.raises(Refused, match="in use by another server"):
+            workspace.files.write(PATH, content(), None)
+        done.append(True)
+
+    with workspace.files._locked(place):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert done and workspace.files.write(PATH, content(), None)
 
 
 def test_a_broken_file_is_refused_with_all_reasons(workspace, folder):

@@ -46,7 +46,7 @@ def test_at_its_end_all_of_it_is_kept(workspace, keep, content, preview):
     nodes = {
         "decode": preview(),
         "grade": NodeState(status="failed", error="Nothing to grade.", facts={"loss": float("nan"), "steps": 3}),
-        "table": NodeState(status="done", outputs=[TableOutput(name="t", columns=["a"], rows=[[1], ["x"]])]),
+        "table": NodeState(status="done", outputs=(TableOutput(name="t", columns=["a"], rows=[[1], ["x"]]),)),
     }
     keep(nodes=nodes, lock={"torch": "2.13"}, files=["a/b.png"], goals=["decode"], device="cpu", status="failed")
     found = workspace.history.get("j1")
