@@ -36,7 +36,7 @@ from transformers import (
     CLIPTokenizer,
     T5Config,
     T5EncoderModel,
-    T5TokenizerFast,
+    T5Tokenizer,
 )
 
 SIZE = 32
@@ -270,8 +270,8 @@ def _t5_vocabulary() -> list[tuple[str, float]]:
     return [*marks, ("▁", -2.0), *((letter, -4.0) for letter in letters), *(("▁" + letter, -3.0) for letter in letters)]
 
 
-def _t5_tokenizer(length: int) -> T5TokenizerFast:
-    return T5TokenizerFast(vocab=_t5_vocabulary(), extra_ids=0, model_max_length=length)
+def _t5_tokenizer(length: int) -> T5Tokenizer:
+    return T5Tokenizer(vocab=_t5_vocabulary(), extra_ids=0, model_max_length=length)
 
 
 def _vocabulary() -> dict[str, int]:

@@ -15,7 +15,7 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from torch import nn
-from transformers import CLIPTextModelWithProjection, CLIPTokenizer, T5Config, T5EncoderModel, T5TokenizerFast
+from transformers import CLIPTextModelWithProjection, CLIPTokenizer, T5Config, T5EncoderModel, T5Tokenizer
 
 from .denoiser import Frozen, new_scheduler
 from .transformer import Readers, new_flow_scheduler
@@ -54,7 +54,7 @@ def stable_diffusion_3(readers: Readers, transformer: SD3Transformer2DModel) -> 
     )
 
 
-def silent_t5(width: int) -> tuple[T5EncoderModel, T5TokenizerFast]:
+def silent_t5(width: int) -> tuple[T5EncoderModel, T5Tokenizer]:
     """A T5 that answers zeros (n, L, width) to anything, and its tokenizer, for which one token is enough.
 
     The stock pipeline can do without T5 and then puts such zeros in its place, but a folder without it loads only when
@@ -64,7 +64,7 @@ def silent_t5(width: int) -> tuple[T5EncoderModel, T5TokenizerFast]:
     encoder = T5EncoderModel(config).eval().requires_grad_(False)
     torch.nn.init.zeros_(encoder.encoder.final_layer_norm.weight)
     marks = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
-    return encoder, T5TokenizerFast(vocab=marks, extra_ids=0, model_max_length=1)
+    return encoder, T5Tokenizer(vocab=marks, extra_ids=0, model_max_length=1)
 
 
 def load_readers(autoencoder: nn.Module, folder: str) -> Readers:

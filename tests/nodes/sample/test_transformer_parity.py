@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,12 @@ def any_studio(request: pytest.FixtureRequest) -> Studio:
 
 def own(studio: Studio) -> Any:
     """The scheduler in the model's folder."""
-    config = diffusers.DDIMScheduler.load_config(studio.folder / "scheduler")
+    config = configuration(studio)
     return getattr(diffusers, config["_class_name"]).from_config(config)
+
+
+def configuration(studio: Studio) -> dict[str, Any]:
+    return json.loads((studio.folder / "scheduler" / "scheduler_config.json").read_text("utf-8"))
 
 
 def assert_equal(ours: Tensor, stock: Tensor) -> None:
@@ -111,7 +116,7 @@ FLOW_STOCK: dict[str, tuple[str, dict[str, Any]]] = {
 @pytest.mark.parametrize("name", FLOW_STOCK)
 def test_samplers_of_a_straight_path(sd3: Studio, name: Any) -> None:
     class_name, choices = FLOW_STOCK[name]
-    config = diffusers.DDIMScheduler.load_config(sd3.folder / "scheduler")
+    config = configuration(sd3)
     chosen = getattr(diffusers, class_name).from_config(config, **choices)
     ours = sd3.ours(2, sampler=sampler(name), schedule=schedule(6), guidance=cfg(SCALE))
     assert_equal(ours, sd3.stock(chosen, 2, num_inference_steps=6, guidance_scale=SCALE))
@@ -119,7 +124,7 @@ def test_samplers_of_a_straight_path(sd3: Studio, name: Any) -> None:
 
 @pytest.mark.parametrize("shaping", ["karras", "exponential", "beta"])
 def test_shaping_a_straight_path(sd3: Studio, shaping: Any) -> None:
-    config = diffusers.DDIMScheduler.load_config(sd3.folder / "scheduler")
+    config = configuration(sd3)
     chosen = diffusers.FlowMatchEulerDiscreteScheduler.from_config(config, **{f"use_{shaping}_sigmas": True})
     ours = sd3.ours(schedule=schedule(STEPS, shaping=shaping), guidance=cfg(SCALE))
     assert_equal(ours, sd3.stock(chosen, num_inference_steps=STEPS, guidance_scale=SCALE))
@@ -128,7 +133,7 @@ def test_shaping_a_straight_path(sd3: Studio, shaping: Any) -> None:
 def test_exact_times_of_a_straight_path(sd3: Studio) -> None:
     """They are what the network is told: a stock scheduler that shifts nothing takes them as they are."""
     times = (1000, 820, 510, 90)
-    config = diffusers.DDIMScheduler.load_config(sd3.folder / "scheduler")
+    config = configuration(sd3)
     chosen = diffusers.FlowMatchEulerDiscreteScheduler.from_config(config, shift=1.0)
     ours = sd3.ours(schedule=schedule(timesteps=times), guidance=cfg(SCALE))
     assert_equal(ours, sd3.stock(chosen, sigmas=[time / 1000 for time in times], guidance_scale=SCALE))
@@ -148,9 +153,7 @@ def test_dynamic_shifts_and_other_schedulers(tmp_path: Path, family: str) -> Non
             use_resolution_binning=False,
             clean_caption=False,
         )
-        euler = diffusers.EulerDiscreteScheduler.from_config(
-            diffusers.DDIMScheduler.load_config(studio.folder / "scheduler")
-        )
+        euler = diffusers.EulerDiscreteScheduler.from_config(configuration(studio))
         ours = studio.ours(2, sampler=sampler("euler"), schedule=schedule(STEPS), guidance=cfg(SCALE))
         stock = studio.stock(euler, 2, negative="", num_inference_steps=STEPS, guidance_scale=SCALE)
     assert_equal(ours, stock)
@@ -162,7 +165,7 @@ def test_image_to_image(request: pytest.FixtureRequest, family: str, name: Any, 
     studio: Studio = request.getfixturevalue(family)
     if (family, name) == ("flux", "heun"):
         pytest.skip("the stock pipeline gives its scheduler times that Heun's does not take")
-    config = diffusers.DDIMScheduler.load_config(studio.folder / "scheduler")
+    config = configuration(studio)
     original = some_latent(2)
     ours = studio.ours(
         2,

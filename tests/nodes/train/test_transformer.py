@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import torch
 
@@ -17,7 +18,7 @@ from latentloom.nodes.train.transformer import (
     shifted_times,
 )
 
-TINY = {"steps": 4, "batch": 4, "width": 16, "layers": 2, "heads": 2, "chunk": 8, "passes": 1}
+TINY: dict[str, Any] = {"steps": 4, "batch": 4, "width": 16, "layers": 2, "heads": 2, "chunk": 8, "passes": 1}
 
 
 def readers() -> Readers:
