@@ -20,7 +20,10 @@ def train_prompt_encoders(
     second_steps: Annotated[int, Field(ge=1, le=1_000_000, description="of the second, smaller one")] = 1500,
     batch: Annotated[int, Field(ge=1, le=4096, description="captions a step")] = 32,
     rate: Annotated[float, Field(gt=0, le=0.1, description="highest learning rate")] = 1e-3,
-    seed: Annotated[int, Field(ge=0, le=2**31, description="of the weights and the captions")] = 0,
+    seed: Annotated[
+        int,
+        Field(ge=0, le=2**31, description="of the weights and the captions", json_schema_extra={"format": "seed"}),
+    ] = 0,
     progress: Progress = QUIET,
     *,
     files: Files,

@@ -25,7 +25,15 @@ def train_transformer(
     batch: Annotated[int, Field(ge=1, le=4096, description="pictures a step")] = 16,
     rate: Annotated[float, Field(gt=0, le=0.1, description="highest learning rate")] = 1e-3,
     unguided: Annotated[float, Field(ge=0, le=1, description="share of captions left empty, for guidance")] = 0.1,
-    seed: Annotated[int, Field(ge=0, le=2**31, description="of the weights, the pictures and the noise")] = 0,
+    seed: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=2**31,
+            description="of the weights, the pictures and the noise",
+            json_schema_extra={"format": "seed"},
+        ),
+    ] = 0,
     progress: Progress = QUIET,
     *,
     files: Files,

@@ -10,7 +10,7 @@ import pytest
 from arithmetic import workflow
 from jobs_world import MODULES, single
 
-from latentloom.app.jobs import process
+from latentloom.app.jobs import lane, process
 from latentloom.app.jobs.queue import Queue, Submission
 from latentloom.app.jobs.reports import Ready
 from latentloom.app.jobs.wire import ENDED, JobMessage, NodeMessage, QueueMessage
@@ -266,10 +266,13 @@ def _dies_when_it_is_ready(connection, setup):
 
 def test_a_worker_that_dies_as_soon_as_it_is_ready_is_not_started_for_ever(make_queue, monkeypatch):
     started = []
-    plain = process.WorkerProcess.__init__
-    monkeypatch.setattr(
-        process.WorkerProcess, "__init__", lambda self, *given: (started.append(1), plain(self, *given))[1]
-    )
+
+    class Counted(process.WorkerProcess):
+        def __init__(self, *given):
+            started.append(1)
+            super().__init__(*given)
+
+    monkeypatch.setattr(lane, "WorkerProcess", Counted)
     monkeypatch.setattr(process, "work", _dies_when_it_is_ready)
     queue = make_queue()
     time.sleep(2)
