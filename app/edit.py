@@ -185,7 +185,9 @@ def _device_problems(machines: Sequence[RuntimeSettings]) -> Iterator[Problem]:
 
 
 def _set_environment(folder: Path, models: Sequence[Path]) -> None:
-    """What the workers inherit, and Gradio reads when it is imported."""
+    """What the workers inherit, which is no secret, and what Gradio reads when it is imported."""
+    for secret in ("LATENTLOOM_PASSWORD", "LATENTLOOM_TOKEN"):
+        os.environ.pop(secret, None)
     if models:
         named = [str(path.resolve()) for path in models]
         before = os.environ.get(folders.MODELS_VARIABLE)

@@ -9,6 +9,8 @@ from itertools import pairwise
 
 import pytest
 from serving import WORKFLOW, QuietQueue, running
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from latentloom.app.client import Client, ServerError
 from latentloom.app.server.access import Access
@@ -66,6 +68,12 @@ def test_a_server_that_does_not_know_us_or_is_not_there(server):
     with Client("http://127.0.0.1:9") as client, pytest.raises(ServerError, match="cannot be reached") as refused:
         client.jobs()
     assert refused.value.status == 0
+
+
+def test_a_socket_of_a_stranger_is_refused_before_it_opens(server):
+    with pytest.raises(InvalidStatus) as refused:
+        connect(f"ws{server[0][4:]}/api/events")
+    assert refused.value.response.status_code == 401 and b"problems" in (refused.value.response.body or b"")
 
 
 def test_watching_gives_each_change_and_ends_with_the_job(client, queue):
