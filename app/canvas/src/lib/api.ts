@@ -191,6 +191,7 @@ export class Api {
     this.#send<{ path: string; etag: string }>("POST", `/files/${inUrl(path)}/rename`, { to });
   remove = (path: string) => this.#send<unknown>("DELETE", `/files/${inUrl(path)}`);
   versions = (path: string) => this.#get<{ versions: Version[] }>(`/versions/${inUrl(path)}`);
+  labelVersion = (id: number, label: string) => this.#send<Version>("PUT", `/version/${id}/label`, { label });
   version = (id: number) => this.#get<OpenedFile>(`/version/${id}`);
   /** The workflow a JSON file or a picture carries. */
   open = (file: Blob) =>

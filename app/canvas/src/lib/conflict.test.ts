@@ -14,6 +14,7 @@ test("what is typed becomes a path that every system takes", () => {
   expect(pathFor("Portrait")).toBe("workflows/Portrait.json");
   expect(pathFor(" people / anna.json ")).toBe("workflows/people/anna.json");
   expect(pathFor("workflows/anna")).toBe("workflows/anna.json");
+  expect(pathFor("anna", "opened")).toBe("opened/anna.json");
   expect(pathFor("opened/anna")).toBe("opened/anna.json");
   expect(pathFor('../a: "b"?')).toBe("workflows/a- -b-.json");
   expect(pathFor("workflows")).toBe("workflows/workflows.json");

@@ -19,8 +19,8 @@ export function diskState(news: FileNews, open: OpenFile): DiskState | null {
   return news.etag === null ? { kind: "deleted" } : { kind: "changed", etag: news.etag };
 }
 
-/** A file's path for a name that was typed: below `workflows`, with its ending, without what file systems refuse. */
-export function pathFor(name: string): string {
+/** A file's path for a name that was typed: below a root, with its ending, without what file systems refuse. */
+export function pathFor(name: string, root = "workflows"): string {
   const parts = name
     .trim()
     .replace(/\.json$/i, "")
@@ -32,7 +32,7 @@ export function pathFor(name: string): string {
         .replace(/^\.+/, ""),
     )
     .filter(Boolean);
-  const rooted = ["workflows", "opened"].includes(parts[0]) && parts.length > 1 ? parts : ["workflows", ...parts];
+  const rooted = ["workflows", "opened"].includes(parts[0]) && parts.length > 1 ? parts : [root, ...parts];
   return `${rooted.join("/")}.json`;
 }
 

@@ -1,5 +1,6 @@
 /** Workflows opened, and the unsaved work of this tab kept. */
 
+import { untrack } from "svelte";
 import { ApiError, problem } from "./api";
 import * as edits from "./content";
 import { type LocalDraft, originOf } from "./drafts";
@@ -67,8 +68,10 @@ export class FilesState extends Saving {
       });
       $effect(() => {
         if (!this.runs.connected) return;
-        this.drafts.resend(this.#work);
-        void this.look();
+        untrack(() => {
+          this.drafts.resend(this.#work);
+          void this.look();
+        });
       });
     });
     return () => {

@@ -11,6 +11,11 @@ export interface Query {
   status: string;
 }
 
+/** Not taken out of the queue before it began. */
+function wasTried(run: Run): boolean {
+  return run.status !== "cancelled" || run.seconds !== null;
+}
+
 export class RunPages {
   runs = $state.raw<readonly Run[]>([]);
   more = $state(false);
@@ -46,13 +51,13 @@ export class RunPages {
     try {
       let found: Run[] = [];
       let more = true;
-      // The server finds the word of a status wherever it stands: leave out what only mentions it, and ask on.
+      // The server finds the word of a status wherever it stands: what only mentions it is left out.
       while (more && found.length === 0) {
         const page = await this.api.runs({ search: `${search} ${status}`.trim(), before: this.#before, limit: PAGE });
         if (question !== this.#question) return;
         this.#before = page.runs.at(-1)?.submitted;
         more = page.more;
-        found = page.runs.filter((run) => status === "" || run.status === status);
+        found = page.runs.filter((run) => (status === "" ? wasTried(run) : run.status === status));
       }
       const known = new Set(anew ? [] : this.runs.map((run) => run.id));
       this.runs = [...(anew ? [] : this.runs), ...found.filter((run) => !known.has(run.id))];

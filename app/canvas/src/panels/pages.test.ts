@@ -30,6 +30,15 @@ test("a status is looked for beyond pages that only mention it", async () => {
   expect(pages.runs.map(({ id }) => id)).toEqual(["a"]);
 });
 
+test("runs that never began are only shown when they are asked for", async () => {
+  const never = { ...run("b", 2, "cancelled"), seconds: null };
+  const pages = new RunPages({ runs: async () => ({ runs: [never, run("a", 1, "cancelled")], more: false }) });
+  await pages.ask({ search: "", status: "" });
+  expect(pages.runs.map(({ id }) => id)).toEqual(["a"]);
+  await pages.ask({ search: "", status: "cancelled" });
+  expect(pages.runs.map(({ id }) => id)).toEqual(["b", "a"]);
+});
+
 test("the answer to an earlier question comes too late", async () => {
   let answer: (page: { runs: Run[]; more: boolean }) => void = () => {};
   const slow = new Promise<{ runs: Run[]; more: boolean }>((resolve) => (answer = resolve));
