@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -105,6 +104,8 @@ def serve(folder: Path) -> None:
     from latentloom.app.edit import run_server
     from latentloom.app.jobs.queue import Queue
     from latentloom.app.server.access import Access
+    from latentloom.app.server.address import listen as listen_at
+    from latentloom.app.server.address import url_of
     from latentloom.app.server.application import create_app
     from latentloom.app.workspace.workspace import Workspace
 
@@ -113,13 +114,13 @@ def serve(folder: Path) -> None:
         closing(
             Queue(workspace.places, ["cpu"], None, recorder=workspace.history, modules=tally.MODULES, package="")
         ) as queue,
-        socket.create_server(("127.0.0.1", 0), backlog=1024) as listening,
+        listen_at("127.0.0.1", None) as listening,
     ):
         app = create_app(workspace, queue, access=Access(), page=False)
 
         def ready() -> None:
             queue.start()
-            print(f"http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
+            print(url_of(listening), flush=True)
 
         run_server(app, listening, ready)
 

@@ -22,8 +22,10 @@ def taken(monkeypatch):
 def test_the_next_free_port_is_found(taken):
     with listen("127.0.0.1", None) as listening:
         assert taken < listening.getsockname()[1] < taken + address.PORTS_TRIED
-        with socket.create_connection(listening.getsockname()):
-            pass  # it takes connections already
+        with socket.create_connection(listening.getsockname()):  # it takes connections already
+            connection, _ = listening.accept()
+            with connection:
+                assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_taken_port_that_was_asked_for_is_told(taken, monkeypatch):
