@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-HEAVIEST = 16.0
-"""The highest log n: nine million tokens. A network that holds out against them does not see 256."""
+HEAVIEST = 32.0
+"""The highest log n. A network that holds out against as many tokens as that does not see 256 of them."""
 
 
 def padding_weights(images: int, step: int, generator: torch.Generator) -> Tensor:
