@@ -115,3 +115,12 @@ test("a bare address shows any draft, a named one its own", () => {
   expect(belongs(file, file)).toBe(true);
   expect(belongs("", file)).toBe(false);
 });
+
+test("what never reached the server is not asked back from it", async () => {
+  const asked = vi.spyOn(drafts.api, "removeDraft");
+  drafts.keep(work());
+  drafts.settle();
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(asked).not.toHaveBeenCalled();
+  expect(server.size + store.length).toBe(0);
+});

@@ -78,9 +78,11 @@ export class Drafts {
 
   /** The work was saved, or is to be dropped. */
   forget(id = this.tab.draft): void {
+    // The server is only asked to drop what it was sent.
+    const sent = id !== this.tab.draft || this.tab.kept;
     if (id === this.tab.draft) this.#reset();
     this.#remove(id);
-    this.#sending = this.#sending.then(() => this.api.removeDraft(id)).catch(() => {});
+    if (sent) this.#sending = this.#sending.then(() => this.api.removeDraft(id)).catch(() => {});
   }
 
   /** Leave the draft behind where it can be found, and start another. */
