@@ -86,10 +86,9 @@ class Field:
                 offered = [*choices] if value in choices else [value, *choices]
                 return gr.Dropdown(offered, value=value, allow_custom_value=True, **shown)
             case "picture":
-                sources: list[Any] = ["upload", "clipboard"]
-                return gr.Image(
-                    self._picture(files), label=shown["label"], type="filepath", sources=sources, height=240
-                )
+                del shown["info"]  # there is no place for it
+                shown |= {"sources": ["upload", "clipboard"], "buttons": [], "height": 240}
+                return gr.Image(self._picture(files), type="filepath", **shown)
             case "seed":
                 return gr.Number(value, precision=0, minimum=schema.get("minimum"), **shown)
             case "slider":

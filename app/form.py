@@ -61,7 +61,9 @@ class Form:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         for field, component in zip(self._fields, entered, strict=True):
             if isinstance(component, gr.Image):
-                component.input(self._take_in, component, pictures[field.public.key], **quiet)
+                path = pictures[field.public.key]
+                component.upload(self._take_in, component, path, **quiet)
+                component.clear(lambda: "", None, path, **quiet)
         seeds = [component for field, component in zip(self._fields, entered, strict=True) if field.public.rule]
         run.click(
             self._submit,
@@ -86,10 +88,8 @@ class Form:
                 rules.append(gr.Checkbox(field.public.rule == "random", label=_RANDOM))
         return entered, pictures, rules
 
-    def _take_in(self, picture: str | None) -> str:
+    def _take_in(self, picture: str) -> str:
         """The value of a setting for a picture that was just chosen."""
-        if picture is None:
-            return ""
         try:
             return self._workspace.uploads.save(Path(picture).read_bytes()).path
         except Refused as refused:

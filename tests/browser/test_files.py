@@ -126,6 +126,7 @@ def test_two_tabs_on_one_file_are_told_and_neither_overwrites(editor: Editor, se
     expect(editor.find("difference-dialog")).to_contain_text("theirs")
     editor.find("difference-dialog").get_by_test_id("close").click()
     editor.find("conflict-copy").click()
+    editor.find("save-as-confirm").click()
     editor.holds("document.path !== 'workflows/together.json' && !files.unsaved")
     assert json.loads(file.read_text())["nodes"]["prompt"]["settings"]["text"] == "theirs"
     copy = server.workspace / editor.page.evaluate("() => window.latentloom.document.path")

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 
 def run_with(editor: Editor, words: str, seed: int) -> str:
-    editor.setting("prompt.text").locator("textarea").fill(words)
+    editor.setting("prompt · text").locator("textarea").fill(words)
     field = editor.setting("noise.seed").get_by_role("spinbutton")
     field.fill(str(seed))
     field.press("Enter")
@@ -35,9 +35,9 @@ def test_runs_are_found_opened_and_compared(editor: Editor):
         editor.page.locator(f'[data-run="{run}"]').get_by_test_id("run-choose").check()
     editor.find("gallery-compare").click()
     panel = editor.find("compare-panel")
-    expect(panel.get_by_test_id("difference")).to_contain_text("prompt.text")
+    expect(panel.get_by_test_id("difference")).to_contain_text("prompt · text")
     expect(panel.get_by_test_id("difference")).to_contain_text("small green triangle")
-    expect(panel.get_by_test_id("difference")).to_contain_text("noise.seed")
+    expect(panel.get_by_test_id("difference")).to_contain_text("noise · seed")
     slider = panel.get_by_test_id("compare-slider")
     if slider.get_attribute("role") != "slider":
         slider = slider.get_by_role("slider")
