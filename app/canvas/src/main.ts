@@ -1,66 +1,28 @@
-import "@xyflow/svelte/dist/style.css";
+import "@xyflow/svelte/dist/base.css";
 import "./theme.css";
-import { mount as mountComponent, unmount } from "svelte";
-import AppView from "./App.svelte";
-import { Api, problemsOf } from "./lib/api";
-import { Kinds } from "./lib/catalog";
-import { WorkflowDocument } from "./lib/document.svelte";
-import { FilesState } from "./lib/files.svelte";
-import { RunsState } from "./lib/runs.svelte";
-import type { App } from "./lib/shared";
-import { Stage } from "./lib/stage.svelte";
-import { Tab } from "./lib/tab";
-import { Ui } from "./lib/ui.svelte";
-
-export interface Options {
-  /** Where the server is mounted: "" or "/latentloom". */
-  root: string;
-  /** The token of a shared workflow, which is shown and cannot be changed. */
-  share?: string;
-}
+import type { Handle, Options } from "./page";
 
 declare global {
   interface Window {
     /** For tests: whether the page can be used, and what it holds. */
-    latentloom?: { ready: boolean; document?: WorkflowDocument; runs?: RunsState; files?: FilesState };
+    latentloom?: Handle;
   }
 }
 
-/** Show the editor in `element`; gives what takes it away again. */
-export async function mount(element: HTMLElement, { root, share }: Options): Promise<() => void> {
+/**
+ * Show the editor in `element`; gives what takes it away again.
+ *
+ * This file is asked for with its version in the address, the parts of the page by names of their own. None of them may
+ * import this one: to the browser it would be another module, with everything in it a second time.
+ */
+export async function mount(element: HTMLElement, options: Options): Promise<() => void> {
   window.latentloom = { ready: false };
   element.classList.add("latentloom");
   try {
-    const app = await create(root);
-    const component = mountComponent(AppView, { target: element, props: { app } });
-    const stop = await begin(app, share);
-    window.latentloom = { ready: true, document: app.document, runs: app.runs, files: app.files };
-    return () => {
-      stop();
-      void unmount(component);
-    };
+    const { show } = await import("./page");
+    return await show(element, options);
   } catch (error) {
-    const sentences = problemsOf(error).map((problem) => problem.sentence);
-    element.innerText = ["The editor could not be started.", ...sentences].join("\n");
+    element.innerText = `The editor could not be started.\n${error instanceof Error ? error.message : error}`;
     throw error;
   }
-}
-
-async function create(root: string): Promise<App> {
-  const tab = new Tab();
-  const api = new Api(root, tab.client);
-  const catalog = new Kinds(await api.catalog());
-  const document = new WorkflowDocument(catalog);
-  const ui = new Ui();
-  const stage = new Stage(ui);
-  const runs = new RunsState(api, document, stage, tab);
-  const files = new FilesState(api, document, runs, stage);
-  return { api, catalog, document, runs, files, stage, ui };
-}
-
-/** A share is looked at: there is nothing to run or to save in it. */
-async function begin(app: App, share: string | undefined): Promise<() => void> {
-  const stops = [await app.files.start(share)];
-  if (share === undefined) stops.push(app.runs.start());
-  return () => stops.forEach((stop) => stop());
 }

@@ -3,7 +3,7 @@
 import * as clipboard from "../lib/clipboard";
 import * as edits from "../lib/content";
 import { type Point, freshId } from "../lib/content";
-import { type Box, type Side, alongFlow, bounds, inLine, isWithin } from "../lib/layout";
+import { type Box, type Side, bounds, inLine, isWithin } from "../lib/layout";
 import { openInputs, openOutputs, refusal, replacedBy } from "../lib/rule";
 import type { App } from "../lib/shared";
 import type { Content, Group, Json, Mode, NodeEntry, Note, Wire } from "../lib/types";
@@ -230,7 +230,8 @@ export class Actions {
   // -------------------------------------------------------------- places
 
   /** Lay out the selection, or all; groups keep their nodes together, and themselves around them. */
-  layOut(): void {
+  async layOut(): Promise<void> {
+    const { alongFlow } = await import("../lib/alongFlow");
     const some = this.selection.length > 1;
     const boxes = this.canvas.boxes(some ? this.selection : Object.keys(this.content.nodes));
     if (boxes.size === 0) return;

@@ -4,7 +4,7 @@ import type { Edge, Node } from "@xyflow/svelte";
 import type { Kinds } from "../lib/catalog";
 import { typeColour } from "../lib/colour";
 import type { Point } from "../lib/content";
-import { alongFlow } from "../lib/layout";
+import { inColumns } from "../lib/layout";
 import { outputOf } from "../lib/rule";
 import type { Content, Group, NodeEntry, Note, Reroute, Wire } from "../lib/types";
 import { end, isWire, key, source, target } from "../lib/wires";
@@ -88,8 +88,9 @@ function unplaced(content: Content): Map<string, Point> {
   const without = Object.entries(content.nodes).filter(([, entry]) => !entry.at);
   if (without.length === 0) return new Map();
   const placed = Object.values(content.nodes).flatMap((entry) => (entry.at ? [entry.at] : []));
-  const [x, y] = placed.length > 0 ? [Math.min(...placed.map(([left]) => left)), Math.max(...placed.map(([, top]) => top)) + 400] : [0, 0];
-  return alongFlow(content, new Map(without.map(([id]) => [id, { x, y, width: NODE_WIDTH, height: 220 }])));
+  const left = Math.min(...placed.map(([x]) => x));
+  const below = Math.max(...placed.map(([, y]) => y)) + 400;
+  return inColumns(content, without.map(([id]) => id), placed.length > 0 ? [left, below] : [0, 0]);
 }
 
 /** Nodes only wires speak of, each above and beside the one it is wired to. */

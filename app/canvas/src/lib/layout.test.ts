@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { example } from "../testing/example";
-import { type Box, alongFlow, inLine, isWithin } from "./layout";
+import { alongFlow } from "./alongFlow";
+import { type Box, inColumns, inLine, isWithin } from "./layout";
 
 const boxes = new Map<string, Box>(
   ["model", "prompt", "sample", "picture"].map((id, index) => [id, { x: 100 - index * 7, y: index * 3, width: 200, height: 100 + index * 20 }]),
@@ -39,4 +40,13 @@ test("nodes of a group stay together", () => {
   const places = alongFlow(wide, boxes, [["model", "picture"]]);
   const rows = [...places].sort(([, a], [, b]) => a[1] - b[1]).map(([id]) => id);
   expect(Math.abs(rows.indexOf("model") - rows.indexOf("picture"))).toBe(1);
+});
+
+test("nodes that were never placed stand in columns, also where wires go in a circle", () => {
+  const ids = ["model", "prompt", "sample", "picture"];
+  const columns = [...inColumns(example(), ids, [10, 20]).values()].map(([x]) => x);
+  expect(columns).toEqual([10, 350, 690, 1030]);
+  const round = { ...example(), wires: [...example().wires, ["picture.image", "model.model"] as [string, string]] };
+  const places = [...inColumns(round, ids, [0, 0]).values()].map(String);
+  expect(new Set(places).size).toBe(4);
 });

@@ -1,6 +1,5 @@
-/** Where nodes go: along the data flow, or in line with each other. */
+/** Where nodes go: in columns, or in line with each other. */
 
-import { type EdgeLabel, Graph, type GraphLabel, type NodeLabel, layout as dagre } from "@dagrejs/dagre";
 import type { Point } from "./content";
 import type { Content } from "./types";
 import { isWire, source, target } from "./wires";
@@ -14,39 +13,33 @@ export interface Box {
 
 export type Side = "left" | "right" | "top" | "bottom";
 
-const BETWEEN_COLUMNS = 90;
-const BETWEEN_ROWS = 32;
+/** Room for a node nobody has measured yet. */
+const COLUMN = 340;
+const ROW = 300;
 
-/**
- * From left to right along the wires. The upper left corner of the whole stays where it is.
- *
- * `groups` are the nodes that are to stay together.
- */
-export function alongFlow(content: Content, boxes: ReadonlyMap<string, Box>, groups: readonly (readonly string[])[] = []): Map<string, Point> {
-  const graph = new Graph<GraphLabel, NodeLabel, EdgeLabel>({ compound: groups.length > 0 });
-  graph.setGraph({ rankdir: "LR", ranksep: BETWEEN_COLUMNS, nodesep: BETWEEN_ROWS, edgesep: 12, ranker: "network-simplex" });
-  graph.setDefaultEdgeLabel(() => ({}));
-  for (const [id, { width, height }] of boxes) graph.setNode(id, { width, height });
-  for (const wire of content.wires.filter(isWire)) {
-    const [from, to] = [source(wire).node, target(wire).node];
-    if (boxes.has(from) && boxes.has(to) && from !== to) graph.setEdge(from, to);
+/** Each step of the data flow in a column of its own, roughly: for nodes that were never placed. */
+export function inColumns(content: Content, ids: readonly string[], [x, y]: Point): Map<string, Point> {
+  const depths = new Map<string, number>();
+  const wires = content.wires.filter(isWire);
+  // As many rounds as the longest way could have steps; a circle ends with them.
+  for (let round = 0, changed = true; changed && round < ids.length; round++) {
+    changed = false;
+    for (const wire of wires) {
+      const depth = (depths.get(source(wire).node) ?? 0) + 1;
+      if (depth <= (depths.get(target(wire).node) ?? 0)) continue;
+      depths.set(target(wire).node, depth);
+      changed = true;
+    }
   }
-  groups.forEach((members, index) => {
-    const inside = members.filter((id) => boxes.has(id));
-    // Names of nodes are printable.
-    const name = `\n${index}`;
-    if (inside.length > 0) graph.setNode(name, { width: 0, height: 0 });
-    for (const id of inside) graph.setParent(id, name);
-  });
-  dagre(graph);
-  const placed = new Map<string, Box>();
-  for (const [id, box] of boxes) {
-    const { x, y } = graph.node(id) as Required<NodeLabel>;
-    placed.set(id, { ...box, x: x - box.width / 2, y: y - box.height / 2 });
-  }
-  const [before, after] = [bounds(boxes.values()), bounds(placed.values())];
-  const [x, y] = [before.x - after.x, before.y - after.y];
-  return new Map([...placed].map(([id, box]) => [id, [Math.round(box.x + x), Math.round(box.y + y)]]));
+  const rows = new Map<number, number>();
+  return new Map(
+    ids.map((id): [string, Point] => {
+      const column = depths.get(id) ?? 0;
+      const row = rows.get(column) ?? 0;
+      rows.set(column, row + 1);
+      return [id, [x + column * COLUMN, y + row * ROW]];
+    }),
+  );
 }
 
 /** Edges in one line. */
