@@ -45,6 +45,78 @@ def save_single_file(pipeline: Any, path: Path) -> Path:
     return path
 
 
+def save_single_file_3(pipeline: Any, path: Path, t5: bool = True) -> Path:
+    """All weights of a Stable Diffusion 3 pipeline in one safetensors file, with or without its T5.
+
+    The first CLIP's projection, which such files lack, must be the identity.
+    """
+    tensors = {f"model.diffusion_model.{name}": tensor for name, tensor in _mmdit(pipeline.transformer).items()}
+    tensors |= {f"first_stage_model.{name}": tensor for name, tensor in _vae(pipeline.vae).items()}
+    for original, encoder in (("clip_l", pipeline.text_encoder), ("clip_g", pipeline.text_encoder_2)):
+        for name, tensor in encoder.state_dict().items():
+            if (original, name) != ("clip_l", "text_projection.weight"):
+                tensors[f"text_encoders.{original}.transformer.{name}"] = tensor
+    if t5:
+        for name, tensor in pipeline.text_encoder_3.state_dict().items():
+            tensors[f"text_encoders.t5xxl.transformer.{name}"] = tensor
+    save_file({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, path)
+    return path
+
+
+_MMDIT_ENDS = {
+    "pos_embed.pos_embed": "pos_embed",
+    "pos_embed.proj": "x_embedder.proj",
+    "time_text_embed.timestep_embedder.linear_1": "t_embedder.mlp.0",
+    "time_text_embed.timestep_embedder.linear_2": "t_embedder.mlp.2",
+    "time_text_embed.text_embedder.linear_1": "y_embedder.mlp.0",
+    "time_text_embed.text_embedder.linear_2": "y_embedder.mlp.2",
+    "norm_out.linear": "final_layer.adaLN_modulation.1",
+    "proj_out": "final_layer.linear",
+}
+_MMDIT_BLOCK = {
+    "attn.to_out.0": "x_block.attn.proj",
+    "attn.to_add_out": "context_block.attn.proj",
+    "norm1.linear": "x_block.adaLN_modulation.1",
+    "norm1_context.linear": "context_block.adaLN_modulation.1",
+    "ff.net.0.proj": "x_block.mlp.fc1",
+    "ff.net.2": "x_block.mlp.fc2",
+    "ff_context.net.0.proj": "context_block.mlp.fc1",
+    "ff_context.net.2": "context_block.mlp.fc2",
+}
+
+
+def _mmdit(transformer: Any) -> dict[str, Tensor]:
+    state, last = transformer.state_dict(), transformer.config.num_layers - 1
+    found = {}
+    for name, tensor in state.items():
+        block = re.match(r"transformer_blocks\.(\d+)\.(.*)", name)
+        if not block:
+            found[_rename(name, _MMDIT_ENDS)] = _swapped(tensor) if name.startswith("norm_out") else tensor
+        elif not re.match(r"attn\.(to|add)_[qkv]", block[2]):
+            swapped = int(block[1]) == last and block[2].startswith("norm1_context")
+            found[f"joint_blocks.{block[1]}.{_rename(block[2], _MMDIT_BLOCK)}"] = (
+                _swapped(tensor) if swapped else tensor
+            )
+    for layer in range(last + 1):
+        for end in ("weight", "bias"):
+            for side, letters in (("x_block", "to_{}"), ("context_block", "add_{}_proj")):
+                parts = [state[f"transformer_blocks.{layer}.attn.{letters.format(letter)}.{end}"] for letter in "qkv"]
+                found[f"joint_blocks.{layer}.{side}.attn.qkv.{end}"] = torch.cat(parts)
+    return found
+
+
+def _rename(name: str, names: dict[str, str]) -> str:
+    for old, new in names.items():
+        if name == old or name.startswith(f"{old}."):
+            return new + name.removeprefix(old)
+    return name
+
+
+def _swapped(tensor: Tensor) -> Tensor:
+    """Shift and scale stand in the other order in the original."""
+    return torch.cat(tensor.chunk(2)[::-1])
+
+
 def _unet(unet: Any) -> dict[str, Tensor]:
     step = unet.config.layers_per_block + 1
     attended = [hasattr(block, "attentions") for block in unet.up_blocks]

@@ -87,7 +87,14 @@ def build_sdxl(folder: Path, **scheduler: Any) -> Path:
     return _save(pipeline, folder)
 
 
-def build_sd3(folder: Path, t5: bool = True, channels: int = 4, shift_factor: float = 0.2, **scheduler: Any) -> Path:
+def build_sd3(
+    folder: Path,
+    t5: bool = True,
+    channels: int = 4,
+    shift_factor: float = 0.2,
+    layers: int = 2,
+    **scheduler: Any,
+) -> Path:
     """A Stable Diffusion 3-like pipeline, with or without its third text encoder, saved in `folder`. Its T5 reads 20
     tokens, as its tokenizer says; its latents have as many `channels` and the mean `shift_factor`."""
     torch.manual_seed(2)
@@ -98,7 +105,7 @@ def build_sd3(folder: Path, t5: bool = True, channels: int = 4, shift_factor: fl
                 patch_size=2,
                 in_channels=channels,
                 out_channels=channels,
-                num_layers=2,
+                num_layers=layers,
                 attention_head_dim=8,
                 num_attention_heads=2,
                 joint_attention_dim=48,

@@ -39,7 +39,7 @@ def load_model(
 
     Gives a recipe; weights are read when something first needs them. Supported are Stable Diffusion 1 and 2, Stable
     Diffusion XL (base), Stable Diffusion 3 and 3.5, Flux.1 dev and schnell, PixArt Alpha and Sigma, as folders in
-    diffusers' layout; the first two also as one checkpoint file.
+    diffusers' layout; of Stable Diffusion also one checkpoint file with all text encoders but T5, which it may lack.
     """
     found = _find(source, files)
     if found is None:

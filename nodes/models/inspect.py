@@ -10,7 +10,7 @@ from typing import Any
 from ...graph.node import NodeError
 from ..types import Model
 from . import hub, weights
-from .layouts import LAYOUTS, Description, Layout, describe_configs, recognise, supported
+from .layouts import LAYOUTS, Description, Layout, Part, describe_configs, recognise, supported
 
 
 def describe(model: Model) -> Description:
@@ -91,9 +91,7 @@ def check_file(path: Path) -> tuple[Layout, str]:
             f"other models ({supported()}) as folders in diffusers' layout."
         )
     missing = [
-        f"the {part.name} ({part.prefix}*)"
-        for part in layout.weighted
-        if not any(name.startswith(part.prefix) for name in tensors)
+        f"the {part.name} ({part.prefix}*)" for part in layout.weighted if not part.optional and not _in(tensors, part)
     ]
     if missing:
         raise NodeError(f"{path} is no whole checkpoint of {layout.title}: it lacks {', '.join(missing)}.")
@@ -105,6 +103,10 @@ def default_config(kind: str) -> str:
     from diffusers.loaders.single_file_utils import DIFFUSERS_DEFAULT_PIPELINE_PATHS
 
     return str(DIFFUSERS_DEFAULT_PIPELINE_PATHS[kind]["pretrained_model_name_or_path"])
+
+
+def _in(tensors: dict[str, dict[str, Any]], part: Part) -> bool:
+    return any(name.startswith(part.prefix) for name in tensors)
 
 
 def _unreadable(folder: Path, layout: Layout) -> list[str]:
@@ -128,7 +130,11 @@ def _single_file_kind(tensors: dict[str, dict[str, Any]]) -> str:
 @lru_cache(maxsize=64)
 def _layout(source: str, family: str, revision: str | None, config: str | None, fingerprint: str) -> Layout:
     folder = root(Model(source, family, revision, fingerprint, config=config))
-    return LAYOUTS[family].of(read_json(folder / "model_index.json"))
+    found = LAYOUTS[family].of(read_json(folder / "model_index.json"))
+    if config is None:
+        return found
+    tensors = weights.header(Path(source))  # a single file may lack what its configuration has
+    return found.without(part.name for part in found.weighted if part.optional and not _in(tensors, part))
 
 
 @lru_cache(maxsize=64)

@@ -5,8 +5,8 @@ No PyTorch here, so that a workflow is checked and a model described without loa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 Configs = Mapping[str, Mapping[str, Any]]
@@ -63,8 +63,11 @@ class Layout:
 
     def of(self, index: Mapping[str, Any]) -> Layout:
         """This layout without the optional parts that a folder with this model_index.json says it lacks."""
-        kept = (part for part in self.parts if not part.optional or any(index.get(part.name) or ()))
-        return Layout(self.family, self.title, self.pipelines, self.single_files, tuple(kept), self.half)
+        return self.without(part.name for part in self.parts if part.optional and not any(index.get(part.name) or ()))
+
+    def without(self, names: Iterable[str]) -> Layout:
+        left = set(names)
+        return replace(self, parts=tuple(part for part in self.parts if part.name not in left))
 
 
 _UNET = Part("unet", "diffusers", "UNet2DConditionModel", "diffusion_pytorch_model", "model.diffusion_model.")
@@ -75,7 +78,11 @@ _SCHEDULER = Part("scheduler", "", "")
 
 
 def _transformer(class_name: str) -> Part:
-    return Part("transformer", "diffusers", class_name, "diffusion_pytorch_model")
+    return Part("transformer", "diffusers", class_name, "diffusion_pytorch_model", "model.diffusion_model.")
+
+
+def _clip_of_sd3(name: str, original: str) -> Part:
+    return Part(name, "transformers", "CLIPTextModelWithProjection", "model", f"text_encoders.{original}.")
 
 
 LAYOUTS: dict[str, Layout] = {
@@ -121,16 +128,18 @@ LAYOUTS: dict[str, Layout] = {
                     "StableDiffusion3InpaintPipeline",
                 }
             ),
-            frozenset(),
+            frozenset({"sd3", "sd35_medium", "sd35_large"}),
             (
                 _transformer("SD3Transformer2DModel"),
                 _VAE,
                 _TOKENIZER,
-                Part("text_encoder", "transformers", "CLIPTextModelWithProjection", "model"),
+                _clip_of_sd3("text_encoder", "clip_l"),
                 _TOKENIZER_2,
-                Part("text_encoder_2", "transformers", "CLIPTextModelWithProjection", "model"),
+                _clip_of_sd3("text_encoder_2", "clip_g"),
                 Part("tokenizer_3", "transformers", "T5TokenizerFast", optional=True),
-                Part("text_encoder_3", "transformers", "T5EncoderModel", "model", optional=True),
+                Part(
+                    "text_encoder_3", "transformers", "T5EncoderModel", "model", "text_encoders.t5xxl.", optional=True
+                ),
                 _SCHEDULER,
             ),
             "bfloat16",

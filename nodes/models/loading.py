@@ -94,17 +94,18 @@ def _from_folder(model: Model, part: Part, dtype: torch.dtype) -> nn.Module:
 
 
 def _from_file(file: Path, config: Path, part: Part, dtype: torch.dtype) -> nn.Module:
-    from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm, load_single_file_checkpoint
+    from diffusers.loaders import single_file_utils
 
     cls = _class(part)
-    checkpoint = load_single_file_checkpoint(str(file), local_files_only=True)
+    checkpoint = single_file_utils.load_single_file_checkpoint(str(file), local_files_only=True)
     if part.library == "diffusers":
         return cls.from_single_file(
             checkpoint, config=str(config), subfolder=part.name, torch_dtype=dtype, local_files_only=True
         )
-    encoder = create_diffusers_clip_model_from_ldm(
-        cls, checkpoint, subfolder=part.name, config=str(config), torch_dtype=dtype, local_files_only=True
-    )
+    make = single_file_utils.create_diffusers_clip_model_from_ldm
+    if part.class_name == "T5EncoderModel":
+        make = single_file_utils.create_diffusers_t5_model_from_checkpoint
+    encoder = make(cls, checkpoint, subfolder=part.name, config=str(config), torch_dtype=dtype, local_files_only=True)
     return encoder.to(dtype)
 
 

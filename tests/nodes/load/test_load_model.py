@@ -232,7 +232,7 @@ def test_a_file_of_another_family(shelf):
     flux = {"double_blocks.0.img_attn.norm.key_norm.scale": torch.zeros(2), "img_in.weight": torch.zeros(2, 64)}
     save_file(flux, folder(shelf).parent / "other.safetensors")
     said = refusal("other.safetensors", files=shelf)
-    assert "of the kind flux" in said and "Single files are read of Stable Diffusion 1 and 2 and" in said
+    assert "of the kind flux" in said and "Single files are read of Stable Diffusion 1 and 2, " in said
     assert "Flux.1 (dev and schnell) and PixArt (Alpha and Sigma)) as folders" in said
 
 
@@ -285,6 +285,30 @@ def test_transformers_by_their_folders(transformers):
 def test_other_transformers_are_refused(transformers, name, part, values, told):
     edit(folder(transformers, name) / part, **values)
     assert told in refusal(name, files=transformers)
+
+
+@pytest.mark.parametrize("t5", [True, False])
+def test_a_single_file_of_stable_diffusion_3(tmp_path, monkeypatch, t5):
+    """It may lack T5, for which zeros then stand. diffusers tells its kind by the number of its layers."""
+    from diffusers import StableDiffusion3Pipeline
+    from ldm import save_single_file_3
+    from tiny import build_sd3
+
+    monkeypatch.setattr(live, "POOL", Pool())
+    models = tmp_path / "models"
+    pipeline: Any = StableDiffusion3Pipeline.from_pretrained(build_sd3(models / "3", layers=38), dtype=torch.float32)
+    pipeline.text_encoder.text_projection.weight.data.copy_(torch.eye(16))
+    save_single_file_3(pipeline, models / "3.safetensors", t5)
+    model = load_model("3.safetensors", config="3", files=Files({"models": [models]}))
+    assert model.family == "sd3"
+    with live.use(model) as parts:
+        encoders = parts.text_encoders
+        assert len(encoders) == (3 if t5 else 2)
+        stock = [pipeline.text_encoder, pipeline.text_encoder_2, pipeline.text_encoder_3]
+        pairs = [(parts.denoiser, pipeline.transformer), (parts.vae, pipeline.vae), *zip(encoders, stock, strict=False)]
+        for ours, theirs in pairs:
+            assert ours.state_dict().keys() == theirs.state_dict().keys()
+            assert all(torch.equal(value, theirs.state_dict()[key]) for key, value in ours.state_dict().items())
 
 
 def test_a_transformer_whose_part_is_missing(transformers):
