@@ -211,8 +211,10 @@ class Editor:
         """Order the nodes and bring all of them into view."""
         self.page.keyboard.press("Escape")
         self.find("canvas").focus()
-        for key in ("l", "f"):
-            self.page.keyboard.press(key)
+        before = self.page.evaluate("() => window.latentloom.document.revision")
+        self.page.keyboard.press("l")
+        self.holds("document.revision > argument", before)
+        self.page.keyboard.press("f")
         self.settle()
 
     def settle(self) -> None:

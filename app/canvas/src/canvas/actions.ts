@@ -17,6 +17,9 @@ const MARGIN = 24;
 const TITLE = 40;
 
 export class Actions {
+  /** Over when nothing is being laid out. */
+  laidOut: Promise<void> = Promise.resolve();
+
   constructor(
     readonly app: App,
     readonly canvas: CanvasState,
@@ -230,8 +233,15 @@ export class Actions {
   // -------------------------------------------------------------- places
 
   /** Lay out the selection, or all; groups keep their nodes together, and themselves around them. */
-  async layOut(): Promise<void> {
-    const { alongFlow } = await import("../lib/alongFlow");
+  layOut(): Promise<void> {
+    this.laidOut = import("../lib/alongFlow").then(
+      ({ alongFlow }) => this.#layOut(alongFlow),
+      () => this.app.ui.toast("How to lay out could not be fetched from the server. Try again when it is back.", { tone: "error" }),
+    );
+    return this.laidOut;
+  }
+
+  #layOut(alongFlow: typeof import("../lib/alongFlow").alongFlow): void {
     const some = this.selection.length > 1;
     const boxes = this.canvas.boxes(some ? this.selection : Object.keys(this.content.nodes));
     if (boxes.size === 0) return;

@@ -112,7 +112,7 @@ export function commands(app: App, canvas: CanvasState, actions: Actions, view: 
       ui.announce(ui.snap ? "Snaps to the grid." : "Moves freely.");
     },
 
-    fit: () => view.fit(document.selection),
+    fit: () => actions.laidOut.then(() => view.fit(document.selection)),
     zoomIn: () => view.zoomBy(1.25),
     zoomOut: () => view.zoomBy(0.8),
     zoomFull: () => view.zoomTo(1),
