@@ -46,7 +46,7 @@ def describe(node: Declaration) -> dict[str, Any]:
     """Everything a reference tells of a node, as JSON values."""
     return {
         "name": node.name,
-        "title": _title(node.name),
+        "title": node.title,
         "category": node.category,
         "effect": node.effect,
         "summary": node.summary,
@@ -86,12 +86,6 @@ def shown(value: Any) -> str:
     if isinstance(value, str) and value.strip() == value and value:
         return value
     return json.dumps(value, ensure_ascii=False)
-
-
-def _title(name: str) -> str:
-    """A name in words; one that cannot be spoken is an abbreviation."""
-    words = [word if set(word) & set("aeiouy") else word.upper() for word in name.split("_")]
-    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
 
 
 def _names(port: Input | Output) -> list[str]:

@@ -43,10 +43,17 @@ class Declaration:
     function: Callable[..., Any]
     effect: bool = False
     category_given: str | None = None
+    title_given: str | None = None
 
     @property
     def name(self) -> str:
         return self.function.__name__
+
+    @property
+    def title(self) -> str:
+        """The title given, or the name in words; one that cannot be spoken is an abbreviation."""
+        words = [word if set(word) & set("aeiouy") else word.upper() for word in self.name.split("_")]
+        return self.title_given or " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
 
     @property
     def category(self) -> str:
@@ -148,19 +155,19 @@ class Declaration:
 @typing.overload
 def node(function: Function, /) -> Function: ...
 @typing.overload
-def node(*, category: str | None = None) -> Callable[[Function], Function]: ...
-def node(function: Any = None, /, *, category: str | None = None) -> Any:
+def node(*, category: str | None = None, title: str | None = None) -> Callable[[Function], Function]: ...
+def node(function: Any = None, /, *, category: str | None = None, title: str | None = None) -> Any:
     """Declare a pure function as a node: equal settings and inputs give an equal result, so results are kept."""
-    return _declare(function, effect=False, category=category)
+    return _declare(function, effect=False, category=category, title=title)
 
 
 @typing.overload
 def effect(function: Function, /) -> Function: ...
 @typing.overload
-def effect(*, category: str | None = None) -> Callable[[Function], Function]: ...
-def effect(function: Any = None, /, *, category: str | None = None) -> Any:
+def effect(*, category: str | None = None, title: str | None = None) -> Callable[[Function], Function]: ...
+def effect(function: Any = None, /, *, category: str | None = None, title: str | None = None) -> Any:
     """Declare a function that saves or shows: it always runs, and is what a run is for when no goal is named."""
-    return _declare(function, effect=True, category=category)
+    return _declare(function, effect=True, category=category, title=title)
 
 
 def declaration(function: Callable[..., Any]) -> Declaration:
@@ -171,9 +178,9 @@ def declaration(function: Callable[..., Any]) -> Declaration:
     return found
 
 
-def _declare(function: Any, *, effect: bool, category: str | None) -> Any:
+def _declare(function: Any, *, effect: bool, category: str | None, title: str | None) -> Any:
     def decorate(function: Function) -> Function:
-        setattr(function, _ATTRIBUTE, Declaration(function, effect, category))
+        setattr(function, _ATTRIBUTE, Declaration(function, effect, category, title))
         return function
 
     return decorate if function is None else decorate(function)

@@ -106,7 +106,7 @@ def _quadratic(steps: int, full: int, center: float, power: float) -> list[int]:
     return [min(steps - 1, max(0, int(signed(begin + (end - begin) * i / full, power) + center))) for i in range(full)]
 
 
-@node
+@node(title="DeepCache")
 def deepcache(
     model: Model,
     interval: Annotated[int, Field(ge=1, le=50, description="every how many steps everything runs; 1 is always")] = 3,

@@ -125,7 +125,7 @@ def repeated(value: Any, times: int) -> Any:
     return value.repeat(times, *[1] * (value.dim() - 1)) if isinstance(value, torch.Tensor) else value
 
 
-@node
+@node(title="Faster Diffusion")
 def faster_diffusion(
     model: Model,
     spacing: Annotated[

@@ -42,7 +42,7 @@ class AdaptiveProjected(LibraryGuidance):
         return guider
 
 
-@node
+@node(title="APG")
 def apg(
     scale: Annotated[float, Field(ge=1, le=100, description="how closely to follow the prompt")] = 7.5,
     eta: Annotated[float, Field(ge=0, le=2, description="share kept of what lies along the prediction")] = 0.0,

@@ -47,7 +47,7 @@ class ZeroStar(LibraryGuidance):
         return guide
 
 
-@node
+@node(title="CFG-Zero*")
 def cfg_zero_star(
     scale: Annotated[float, Field(ge=1, le=100, description="how closely to follow the prompt")] = 7.5,
     zero_steps: Annotated[

@@ -66,7 +66,7 @@ def combined(
     return empty + scale * guided
 
 
-@node
+@node(title="Perp-Neg")
 def perp_neg(
     negatives: tuple[Conditioning, ...],
     scale: Annotated[float, Field(ge=1, le=100, description="how closely to follow the prompt")] = 7.5,

@@ -89,7 +89,8 @@ def test_settings_tell_what_they_read_and_write():
     assert settings["load_image"]["path"]["reads"] == "input" and settings["load_model"]["source"]["reads"] == "models"
     assert settings["save_image"]["name"]["writes"] and not settings["save_image"]["quality"]["writes"]
     assert settings["resize"]["width"]["reads"] is None
-    assert (nodes["encode_prompt"]["title"], nodes["cfg"]["title"]) == ("Encode prompt", "CFG")
+    titles = {name: nodes[name]["title"] for name in ("encode_prompt", "cfg", "apg")}
+    assert titles == {"encode_prompt": "Encode prompt", "cfg": "CFG", "apg": "APG"}, "in words, or as its node says"
 
 
 def test_the_page_can_draw_every_setting_by_its_schema_alone():
