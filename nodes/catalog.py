@@ -34,6 +34,7 @@ NODES: dict[str, str] = {
     "scheduled_cfg": "guidance.scheduled_cfg",
     "shapes_prompts": "evaluate.shapes_prompts",
     "tangential_cfg": "guidance.tangential_cfg",
+    "taylorseer": "cache.taylorseer",
     "token_merging": "cache.token_merging",
     "train_autoencoder": "train.train_autoencoder",
     "train_denoiser": "train.train_denoiser",

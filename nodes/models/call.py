@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..types import Conditioning
@@ -44,6 +44,17 @@ def under_way(call: Call) -> Iterator[None]:
         yield
     finally:
         _under_way.reset(token)
+
+
+@contextmanager
+def narrowed(branches: Sequence[Conditioning]) -> Iterator[None]:
+    """The call under way, if there is one, is for `branches` alone while the context lasts."""
+    call = _under_way.get()
+    if call is None or len(branches) == len(call.branches):
+        yield
+        return
+    with under_way(replace(call, branches=tuple(branches))):
+        yield
 
 
 def current() -> Call | None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...graph.node import NodeError
 from ..types import Conditioning
+from .call import narrowed
 from .conditioning import Told, by_length, rows
 from .family import Predict
 from .live import Parts
@@ -59,7 +60,7 @@ def predictor(
 
         def run(chosen: Sequence[Conditioning]) -> Sequence[Tensor]:
             given = torch.cat([entered] * len(chosen))
-            with attention_kernel(parts.placement.attention):
+            with attention_kernel(parts.placement.attention), narrowed(chosen):
                 predicted = transformer(given, timestep=times.expand(len(given)), return_dict=False, **told(chosen))[0]
             return leave(predicted.to(sample.dtype)).chunk(len(chosen))
 
