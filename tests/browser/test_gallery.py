@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 
 def run_with(editor: Editor, words: str, seed: int) -> str:
-    editor.setting("prompt · text").locator("textarea").fill(words)
+    editor.setting("prompt.text").locator("textarea").fill(words)
     field = editor.setting("noise.seed").get_by_role("spinbutton")
     field.fill(str(seed))
     field.press("Enter")
