@@ -40,14 +40,14 @@ def by_hand(studio: Studio, apply: Callable[[Any], object]) -> Iterator[None]:
         studio.pipeline.transformer = before
 
 
-def stock(studio: Studio, batch: int = 2, steps: int = STEPS) -> Tensor:
-    """Guided pictures (B, 3, H, W) in [0, 1] of the stock pipeline."""
+def stock(studio: Studio, batch: int = 2, steps: int = STEPS, guided: bool = True) -> Tensor:
+    """Pictures (B, 3, H, W) in [0, 1] of the stock pipeline, guided or of one branch."""
     config = json.loads((studio.folder / "scheduler" / "scheduler_config.json").read_text("utf-8"))
     scheduler = getattr(diffusers, config["_class_name"]).from_config(config)
-    guided = {"guidance_scale": SCALE}
+    scales = {"guidance_scale": SCALE if guided else 1.0}
     if studio.model.family == "flux":
-        guided = {"guidance_scale": 3.0, "true_cfg_scale": SCALE}
-    return studio.stock(scheduler, batch, negative=NEGATIVE, num_inference_steps=steps, **guided)
+        scales = {"guidance_scale": 3.0, "true_cfg_scale": SCALE if guided else 1.0}
+    return studio.stock(scheduler, batch, negative=NEGATIVE if guided else None, num_inference_steps=steps, **scales)
 
 
 def ours(studio: Studio, model: Model, batch: int = 2, steps: int = STEPS, **options: Any) -> tuple[Tensor, dict]:
