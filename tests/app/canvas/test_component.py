@@ -40,7 +40,7 @@ def test_gradio_mounts_the_version_that_was_built(monkeypatch, tmp_path):
 
 def test_a_page_that_was_not_built_is_a_sentence(monkeypatch, tmp_path):
     monkeypatch.setattr(component, "STATIC", tmp_path)
-    with pytest.raises(PageMissing, match="build_backend.py builds it"):
+    with pytest.raises(PageMissing, match=r"build_backend\.py builds it"):
         canvas()
 
 
