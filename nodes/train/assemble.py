@@ -24,9 +24,11 @@ def assemble(folder: Path, pipeline: DiffusionPipeline, card: str | None = None)
     for path in sorted(folder.rglob("*.safetensors")):
         halved = {name: value.half() if value.is_floating_point() else value for name, value in load_file(path).items()}
         write(path, save(halved, metadata={"format": "pt"}))
-    # The text library writes the type it was trained in and later loads by it; the files hold half precision.
-    for config in sorted(folder.glob("text_encoder*/config.json")):
-        written = json.loads(config.read_text()) | {"dtype": "float16"}
+    for config in sorted(folder.glob("*/config.json")):
+        written = json.loads(config.read_text())
+        written.pop("_name_or_path", None)  # where a part lay on the machine it was trained on
+        if "dtype" in written:  # the text library loads by the type it was trained in; the files hold half precision
+            written["dtype"] = "float16"
         write(config, (json.dumps(written, indent=2) + "\n").encode())
     if card is not None:
         write(folder / "README.md", card.encode())

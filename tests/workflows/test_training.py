@@ -20,7 +20,7 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("name", ["train/shapes_unet", "train/grade_shapes"])
+@pytest.mark.parametrize("name", ["train/shapes_unet", "train/shapes_dit", "train/grade_shapes"])
 def test_it_is_sound(cli, name):
     result = cli("check", name)
     assert result.exit_code == 0, result.output

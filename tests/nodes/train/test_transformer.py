@@ -94,8 +94,10 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path):
 def test_the_folder_is_a_stock_pipeline(tmp_path):
     """It loads with nothing said, reads prompts as they were read in training, and puts zeros where T5's tokens are."""
     parts = readers()
+    parts.autoencoder.register_to_config(_name_or_path=str(tmp_path))
     folder = assemble(tmp_path / "model", stable_diffusion_3(parts, awake()), "# A card")
     assert not [path for path in folder.rglob("*") if path.suffix in (".bin", ".pt", ".part")]
+    assert "_name_or_path" not in (folder / "vae" / "config.json").read_text("utf-8")
     assert parts.autoencoder.config["shift_factor"] is None  # the part itself stays as it was
     pipeline = load_pipeline(folder)
     assert pipeline.transformer.dtype == pipeline.text_encoder_2.dtype == torch.float32
