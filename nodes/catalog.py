@@ -21,6 +21,7 @@ NODES: dict[str, str] = {
     "grade_shapes": "evaluate.grade_shapes",
     "guidance_interval": "guidance.guidance_interval",
     "image_grid": "image.image_grid",
+    "inject_noise": "schedule.inject_noise",
     "load_image": "image.load_image",
     "load_mask": "image.load_mask",
     "load_model": "load.load_model",

@@ -67,10 +67,16 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Sampler:
-    """How one step is taken: the name of a sampler in `nodes/schedule/samplers.py` and its options, sorted by name."""
+    """How one step is taken: the name of a sampler in `nodes/schedule/samplers.py` and its options, sorted by name.
+
+    After each step from below the share `injected_below` of the timesteps, as much of the run's noise is added as makes
+    `injected` of a latent of unit variance.
+    """
 
     name: str
     options: tuple[tuple[str, bool | int | float | str], ...] = ()
+    injected: float = 0.0
+    injected_below: float = 0.5
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,10 @@ class Solver:
         if "generator" in inspect.signature(scheduler.step).parameters:
             options["generator"] = self._generators
         self._options = options
+        self._injected: Tensor | None = None
+        if sampler is not None and sampler.injected:
+            self._injected = sampler.injected * noise.samples.to(device)
+            self._injected_below = sampler.injected_below * scheduler.config.num_train_timesteps
         self._timesteps: Tensor = scheduler.timesteps
         self.order: int = scheduler.order
         self.steps = self._steps(device)
@@ -61,7 +65,7 @@ class Solver:
         Every step of a stochastic sampler draws once, so the steps that are past have drawn `first` / `order` times.
         """
         self._skip_draws(first // self.order)
-        return scaled / self._scheduler.scale_model_input(torch.ones(1), self._timesteps[first]).item()
+        return scaled * self._width(first)
 
     def kept(self, sample: Tensor, step: Step) -> Tensor:
         """`sample` as a `Latent` with noise of `step.sigma` left in it holds it."""
@@ -78,8 +82,16 @@ class Solver:
 
     def advance(self, prediction: Tensor, step: Step, sample: Tensor) -> Tensor:
         """The sample at the next noise level."""
-        timestep = self._timesteps[step.index]
-        return self._scheduler.step(prediction, timestep, sample, return_dict=False, **self._options)[0]
+        timestep, following = self._timesteps[step.index], step.index + 1
+        advanced = self._scheduler.step(prediction, timestep, sample, return_dict=False, **self._options)[0]
+        whole = following % self.order == 0 or following == step.total  # not half way through a step
+        if self._injected is None or not whole or timestep >= self._injected_below:
+            return advanced
+        return advanced + (1.0 if following == step.total else self._width(following)) * self._injected
+
+    def _width(self, index: int) -> float:
+        """Of a sample before evaluation `index`, relative to unit variance."""
+        return 1 / self._scheduler.scale_model_input(torch.ones(1), self._timesteps[index]).item()
 
     def _steps(self, device: torch.device) -> list[Step]:
         return _steps(self._scheduler, device, _sigmas(self._scheduler), self._scheduler.config.prediction_type)
@@ -103,15 +115,14 @@ class FlowSolver(Solver):
         time = self._scheduler.sigmas[index].to(latent.device)
         return time * noise + (1.0 - time) * latent
 
-    def resumed(self, scaled: Tensor, first: int) -> Tensor:
-        self._skip_draws(first // self.order)
-        return scaled * _norm(self.steps[first].time)
-
     def scale(self, sample: Tensor, step: Step) -> Tensor:
         return sample
 
     def kept(self, sample: Tensor, step: Step) -> Tensor:
         return sample / _norm(step.time)
+
+    def _width(self, index: int) -> float:
+        return _norm(self.steps[index].time)
 
     def skipped(self, steps: int, strength: float) -> int:
         # These pipelines round the number of steps to do up, where the others round it down.
