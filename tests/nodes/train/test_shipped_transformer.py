@@ -1,6 +1,7 @@
 """shapes-dit: it loads in the stock pipeline with nothing said, gives our picture there, and draws what is asked."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -44,7 +45,7 @@ def test_the_stock_pipeline_gives_our_picture():
     noise, words = gaussian_noise(empty_latent(model), 3), encode_prompt(model, PROMPT)
     assert words.tokens.shape[1] == LENGTH + 1  # one zero stands for what T5 does not say
     ours = decode(model, denoise(model, noise, words, schedule=schedule(10), guidance=cfg(2))).pixels
-    pipeline = StableDiffusion3Pipeline.from_pretrained(MODEL, dtype=torch.float32)
+    pipeline: Any = StableDiffusion3Pipeline.from_pretrained(MODEL, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
 
     def stock(**options):
