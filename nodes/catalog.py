@@ -31,6 +31,7 @@ NODES: dict[str, str] = {
     "prompt_list": "prompt.prompt_list",
     "pyramid_attention": "cache.pyramid_attention",
     "rectangle_mask": "image.rectangle_mask",
+    "region_adaptive": "cache.region_adaptive",
     "resize": "image.resize",
     "sampler": "schedule.sampler",
     "save_image": "image.save_image",

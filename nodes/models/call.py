@@ -20,13 +20,14 @@ class Call:
     """One call of the denoiser in a run: the sample's rows are `images` for each of `branches`, in order.
 
     `steps` are the evaluations of the run, of which this is number `at`. What a patch did is counted in `counts` and
-    told in the run's report.
+    told in the run's report. `scheduler` is the class of diffusers that takes the steps.
     """
 
     steps: Sequence[Step]
     at: int
     branches: tuple[Conditioning, ...]
     counts: Counter[str]
+    scheduler: str = ""
 
     @property
     def step(self) -> Step:

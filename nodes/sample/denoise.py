@@ -81,7 +81,8 @@ def denoise(
         if embedded and scale is None:  # the network is told the scale and guides itself
             scale, guidance = getattr(guidance, "scale", None), ClassifierFree(scale=1.0)
         steps = solver.steps[first:last]
-        predict = loop.Counted(parts.family.predictor(parts, noise.samples.shape, scale), steps)
+        network = parts.family.predictor(parts, noise.samples.shape, scale)
+        predict = loop.Counted(network, steps, type(scheduler).__name__)
         guide = guidance.begin(Conditions(positive, negative, lambda: parts.family.empty(parts, progress)))
         sample = task.begin(solver, first, device)
         show = previewer(model) if preview else None

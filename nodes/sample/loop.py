@@ -21,10 +21,10 @@ Show = Callable[[Tensor, Tensor, Step], Image]
 
 class Counted:
     """A `Predict` that counts: `calls` is one for each branch of each step, `passes` one for each time it ran, `counts`
-    what patches did. `steps` are those of the run, of which number `at` is under way."""
+    what patches did. `steps` are those of the run, of which number `at` is under way, taken by a `scheduler`."""
 
-    def __init__(self, predict: Predict, steps: Sequence[Step]) -> None:
-        self._predict, self.calls, self.passes = predict, 0, 0
+    def __init__(self, predict: Predict, steps: Sequence[Step], scheduler: str = "") -> None:
+        self._predict, self._scheduler, self.calls, self.passes = predict, scheduler, 0, 0
         self.counts: Counter[str] = Counter()
         self.steps, self.at = steps, 0
 
@@ -33,7 +33,7 @@ class Counted:
     ) -> tuple[Tensor, ...]:
         self.calls += len(branches)
         self.passes += 1
-        with under_way(Call(self.steps, self.at, tuple(branches), self.counts)):
+        with under_way(Call(self.steps, self.at, tuple(branches), self.counts, self._scheduler)):
             return self._predict(sample, timestep, branches)
 
 
