@@ -41,9 +41,8 @@ def test_runs_are_found_opened_and_compared(editor: Editor):
     expect(panel.get_by_role("slider")).to_be_visible()
     panel.get_by_test_id("close").click()
 
-    editor.open("/")
-    editor.find("gallery").click()
     editor.page.locator(f'[data-run="{first}"]').get_by_test_id("run-open").click()
+    editor.find("answer-discard").click()  # what was edited since is not thrown away without asking
     editor.holds("document.content.nodes.noise?.settings.seed === 1")
     assert editor.content["nodes"]["prompt"]["settings"]["text"] == "a large red circle on a white background"
     expect(editor.node("save").get_by_test_id("picture").locator("img")).to_be_visible()
