@@ -3,7 +3,6 @@
 NODES: dict[str, str] = {
     "adaptive_guidance": "guidance.adaptive_guidance",
     "apg": "guidance.apg",
-    "calibrate_mag_cache": "cache.calibrate_mag_cache",
     "cfg": "guidance.cfg",
     "cfg_zero_star": "guidance.cfg_zero_star",
     "decode": "image.decode",

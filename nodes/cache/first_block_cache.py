@@ -21,7 +21,7 @@ from pydantic import Field
 
 from ...graph.node import node
 from ..types import Model
-from .step_cache import StepCache, added
+from .step_cache import Counts, StepCache, added
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,7 +42,7 @@ class FirstBlockCache(StepCache):
     def attach(self, part: str, module: nn.Module) -> Iterator[None]:
         from diffusers.hooks import FirstBlockCacheConfig, apply_first_block_cache
 
-        from .hooked import Counts, hooked
+        from .hooked import hooked
 
         config, counts = FirstBlockCacheConfig(self.threshold), Counts("blocks computed", "blocks skipped")
         with hooked(module, "First-Block Cache", lambda root: apply_first_block_cache(root, config), counts):

@@ -19,20 +19,12 @@ from torch import Tensor
 from ...graph.node import NodeError
 from ..models.call import Call, current
 from ..types import Conditioning, Model
-from .step_cache import count, forward_replaced
+from .step_cache import Counts, count, forward_replaced
 
 if TYPE_CHECKING:
     from torch import nn
 
 OUTSIDE = "outside of a run"
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What a run's report calls the times that hooked modules ran and did not."""
-
-    computed: str
-    saved: str
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from pydantic import Field
 from ...graph.node import NodeError, node
 from ..models.call import Call, current
 from ..types import Model
-from .step_cache import StepCache, added
+from .step_cache import Counts, StepCache, added
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,7 +43,7 @@ class PyramidAttention(StepCache):
         import torch
         from diffusers.hooks import PyramidAttentionBroadcastConfig, apply_pyramid_attention_broadcast
 
-        from .hooked import Counts, hooked
+        from .hooked import hooked
 
         run: Any = None
         timesteps: list[float] = []

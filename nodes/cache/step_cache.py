@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,10 +22,16 @@ class StepCache(Patch):
     """A patch that decides what of the denoiser runs. Two of them would contradict each other."""
 
 
+@dataclass(frozen=True)
+class Counts:
+    """What a run's report calls the times that hooked modules ran and did not."""
+
+    computed: str
+    saved: str
+
+
 def added(model: Model, patch: StepCache, method: str) -> Model:
     """`model` with `patch`. Raises `NodeError` where another patch already decides what runs."""
-    from dataclasses import replace
-
     others = [type(other).__name__ for other in model.patches if isinstance(other, StepCache)]
     if others:
         raise NodeError(

@@ -28,7 +28,7 @@ from pydantic import Field
 
 from ...graph.node import node
 from ..types import Model
-from .step_cache import StepCache, added
+from .step_cache import Counts, StepCache, added
 
 if TYPE_CHECKING:
     from torch import nn
@@ -59,7 +59,7 @@ class TaylorSeer(StepCache):
 
     @contextmanager
     def attach(self, part: str, module: nn.Module) -> Iterator[None]:
-        from .hooked import Counts, hooked
+        from .hooked import hooked
 
         with hooked(module, "TaylorSeer", self._apply, Counts("modules computed", "modules predicted")):
             yield

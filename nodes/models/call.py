@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from ..types import Conditioning
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 class Call:
     """One call of the denoiser in a run: the sample's rows are `images` for each of `branches`, in order.
 
-    `steps` are the evaluations of the run, of which this is number `at`. What a patch did is counted in `counts` and
-    told in the run's report. `scheduler` is the class of diffusers that takes the steps.
+    `steps` are the evaluations of the run, of which this is number `at`. What a patch did is counted in `counts`, and
+    what it found noted in `notes`; both are told in the run's report. `scheduler` is the class of diffusers that takes
+    the steps.
     """
 
     steps: Sequence[Step]
@@ -28,6 +29,7 @@ class Call:
     branches: tuple[Conditioning, ...]
     counts: Counter[str]
     scheduler: str = ""
+    notes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def step(self) -> Step:

@@ -96,6 +96,7 @@ def denoise(
             network_calls=predict.calls,
             network_passes=predict.passes,
             **{name.replace(" ", "_"): times for name, times in predict.counts.items()},
+            **predict.notes,
             steps=-(-len(steps) // solver.order),
             seconds_per_step=(time.perf_counter() - began) / -(-len(steps) // solver.order),
             sampler=sampler.name if sampler else type(scheduler).__name__,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from torch import Tensor
 
@@ -21,11 +22,13 @@ Show = Callable[[Tensor, Tensor, Step], Image]
 
 class Counted:
     """A `Predict` that counts: `calls` is one for each branch of each step, `passes` one for each time it ran, `counts`
-    what patches did. `steps` are those of the run, of which number `at` is under way, taken by a `scheduler`."""
+    what patches did, `notes` what they found. `steps` are those of the run, of which number `at` is under way, taken by
+    a `scheduler`."""
 
     def __init__(self, predict: Predict, steps: Sequence[Step], scheduler: str = "") -> None:
         self._predict, self._scheduler, self.calls, self.passes = predict, scheduler, 0, 0
         self.counts: Counter[str] = Counter()
+        self.notes: dict[str, Any] = {}
         self.steps, self.at = steps, 0
 
     def __call__(
@@ -33,7 +36,8 @@ class Counted:
     ) -> tuple[Tensor, ...]:
         self.calls += len(branches)
         self.passes += 1
-        with under_way(Call(self.steps, self.at, tuple(branches), self.counts, self._scheduler)):
+        call = Call(self.steps, self.at, tuple(branches), self.counts, self._scheduler, self.notes)
+        with under_way(call):
             return self._predict(sample, timestep, branches)
 
 

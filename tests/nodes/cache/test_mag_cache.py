@@ -5,21 +5,19 @@ import torch
 from diffusers.hooks import MagCacheConfig, apply_mag_cache
 from diffusers.hooks.mag_cache import FLUX_MAG_RATIOS
 from hooking import STEPS, by_hand, module_facts, ours, sampled, stock
-from studio import PROMPT, Studio
+from studio import Studio
 
 from latentloom.graph.node import NodeError
-from latentloom.nodes.cache.calibrate_mag_cache import calibrate_mag_cache
 from latentloom.nodes.cache.mag_cache import FAMILIES, mag_cache
 from latentloom.nodes.guidance.adaptive_guidance import adaptive_guidance
 from latentloom.nodes.guidance.cfg import cfg
+from latentloom.nodes.guidance.guidance_interval import guidance_interval
 from latentloom.nodes.models import live
-from latentloom.nodes.prompt.encode_prompt import encode_prompt
-from latentloom.nodes.schedule.schedule import schedule
-from latentloom.nodes.types import Latent, Table
+from latentloom.nodes.types import Latent
 
 BLOCKS = {"sd3": 2, "flux": 3, "pixart": 2}
 RATIOS = (1.0, 1.2, 1.1, 1.03, 1.02, 1.01, 1.0, 0.99, 0.98, 0.95)
-TABLE = Table(("step", "ratio"), tuple(enumerate(RATIOS)))
+LIST = list(RATIOS)
 
 
 @pytest.fixture(params=FAMILIES)
@@ -49,7 +47,7 @@ def test_it_is_diffusers_hook_in_the_stock_pipeline(
     config = MagCacheConfig(threshold, most, retention, STEPS, list(RATIOS))
     with by_hand(studio, lambda transformer: apply_mag_cache(transformer, config)):
         expected = stock(studio)
-    found, notes = ours(studio, mag_cache(studio.model, TABLE, threshold, most, retention))
+    found, notes = ours(studio, mag_cache(studio.model, LIST, threshold, most, retention))
     assert (found - expected).abs().max() <= 1e-4
     assert notes["blocks_skipped"] == BLOCKS[studio.model.family] * skipped(threshold, most, retention) > 0
     assert (found - ours(studio, studio.model)[0]).abs().max() > 1e-3
@@ -57,7 +55,7 @@ def test_it_is_diffusers_hook_in_the_stock_pipeline(
 
 @pytest.mark.parametrize(("threshold", "retention"), [(0.0, 0.0), (10.0, 1.0)])
 def test_neutral_settings_change_nothing(studio: Studio, threshold: float, retention: float) -> None:
-    cached, notes = sampled(studio, mag_cache(studio.model, TABLE, threshold, 3, retention))
+    cached, notes = sampled(studio, mag_cache(studio.model, LIST, threshold, 3, retention))
     assert torch.equal(cached.samples, sampled(studio, studio.model)[0].samples)
     assert notes["blocks_skipped"] == 0
 
@@ -67,13 +65,13 @@ def test_flux_has_published_ratios(flux: Studio, sd3: Studio) -> None:
     steps, ratios = len(FLUX_MAG_RATIOS), tuple(FLUX_MAG_RATIOS.tolist())
     _, notes = sampled(flux, mag_cache(flux.model), steps=steps)
     assert notes["blocks_skipped"] == 3 * skipped(0.06, 3, 0.2, ratios)
-    with pytest.raises(NodeError, match="no published ratios for sd3: wire calibrate_mag_cache"):
+    with pytest.raises(NodeError, match="no published ratios for sd3: run once with calibrate"):
         mag_cache(sd3.model)
 
 
 def test_a_run_from_a_picture_goes_by_its_own_steps(studio: Studio) -> None:
     """The first half is past, and with it the share that always runs; the first step there is always runs."""
-    cached = mag_cache(studio.model, TABLE, 0.06, 3, 0.2)
+    cached = mag_cache(studio.model, LIST, 0.06, 3, 0.2)
     with live.use(cached):  # attached throughout
         alone, notes = sampled(studio, cached)
         _, half = sampled(studio, cached, latent=Latent(alone.samples), strength=0.5)
@@ -85,12 +83,12 @@ def test_a_run_from_a_picture_goes_by_its_own_steps(studio: Studio) -> None:
 
 def test_it_leaves_the_transformer_as_it_was(studio: Studio) -> None:
     before = module_facts(studio)
-    sampled(studio, mag_cache(studio.model, TABLE))
+    sampled(studio, mag_cache(studio.model, LIST))
     assert module_facts(studio) == before
 
 
 def test_together_with_guidance_that_stops(studio: Studio) -> None:
-    cached = mag_cache(studio.model, TABLE, 0.06, 3, 0.2)
+    cached = mag_cache(studio.model, LIST, 0.06, 3, 0.2)
     _, notes = sampled(studio, cached, guidance=adaptive_guidance(cfg(3), -1.0))
     assert notes["network_calls"] == STEPS + 1
     assert notes["blocks_skipped"] == BLOCKS[studio.model.family] * skipped(0.06, 3, 0.2)
@@ -102,26 +100,26 @@ def test_calibration_measures_what_diffusers_does(studio: Studio, capsys: pytest
         stock(studio, guided=False)
     printed = capsys.readouterr().out
     expected = [float(each) for each in printed[printed.rindex("[") + 1 : printed.rindex("]")].split(",")]
-    words = encode_prompt(studio.model, PROMPT)
-    table = calibrate_mag_cache(
-        studio.model, studio.noise(2), words, schedule=schedule(STEPS), guidance=cfg(3 if embedded(studio) else 1)
-    )
-    assert table.columns == ("step", "ratio")
-    assert [step for step, _ in table.rows] == list(range(STEPS))
-    assert [ratio for _, ratio in table.rows] == pytest.approx(expected, rel=1e-3)
+    alone = {"guidance": cfg(1), "negative": None}
+    found, notes = sampled(studio, mag_cache(studio.model, calibrate=True), **alone)
+    assert torch.equal(found.samples, sampled(studio, studio.model, **alone)[0].samples)
+    assert notes["magnitude_ratios"] == pytest.approx(expected, rel=1e-3)
+    assert notes["blocks_skipped"] == 0
     assert not capsys.readouterr().out
-    assert mag_cache(studio.model, table) != mag_cache(studio.model, TABLE)
+    _, used = sampled(studio, mag_cache(studio.model, notes["magnitude_ratios"], 10.0), **alone)
+    assert used["blocks_skipped"] == BLOCKS[studio.model.family] * skipped(10.0, 3, 0.2, tuple(expected)) > 0
 
 
-def embedded(studio: Studio) -> bool:
-    return studio.model.family == "flux"
+def test_calibration_goes_on_where_branches_change(sd3: Studio) -> None:
+    """One ratio a step, whichever branches it was measured on."""
+    measuring = mag_cache(sd3.model, calibrate=True)
+    _, plain = sampled(sd3, measuring)
+    _, fewer = sampled(sd3, measuring, guidance=adaptive_guidance(cfg(3), -1.0))
+    _, more = sampled(sd3, measuring, guidance=guidance_interval(cfg(3), 1.0, 5.0))
+    assert [len(notes["magnitude_ratios"]) for notes in (plain, fewer, more)] == [STEPS] * 3
+    assert more["magnitude_ratios"].count(1.0) == 2  # the first step, and the first guided one
 
 
-def test_tables_without_ratios_are_refused(sd3: Studio, sd: Studio) -> None:
-    with pytest.raises(NodeError, match="columns a, b and 1 rows; ratios are the column 'ratio'"):
-        mag_cache(sd3.model, Table(("a", "b"), ((1, 2),)))
-    with pytest.raises(NodeError, match="not all numbers above 0"):
-        mag_cache(sd3.model, Table(("ratio",), (("x",),)))
-    for method in (lambda: mag_cache(sd.model, TABLE), lambda: calibrate_mag_cache(sd.model, None, None)):  # type: ignore[arg-type]
-        with pytest.raises(NodeError, match="MagCache works on models of the families sd3 and flux and pixart"):
-            method()
+def test_models_with_a_unet_are_refused(sd: Studio) -> None:
+    with pytest.raises(NodeError, match="MagCache works on models of the families sd3 and flux and pixart"):
+        mag_cache(sd.model)
