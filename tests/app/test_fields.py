@@ -16,6 +16,7 @@ from latentloom.graph.files import Files, Reads
 from latentloom.graph.ports import REQUIRED, Setting
 
 NO_FILES = Files()
+Few = Annotated[int, Limits(ge=1, le=10)]
 
 
 def field(annotation, value=None, name="setting", default=REQUIRED, rule="") -> Field:
@@ -31,7 +32,7 @@ def field(annotation, value=None, name="setting", default=REQUIRED, rule="") -> 
         (Annotated[float, Limits(ge=0, le=1)], 0.5, gr.Slider),
         (Annotated[int, Limits(ge=0, le=10**9)], 5, gr.Number),
         (float, 5.0, gr.Number),
-        (Annotated[int, Limits(ge=1, le=10)] | None, None, gr.Number),
+        (Few | None, None, gr.Number),
         (str, "words", gr.Textbox),
         (Annotated[str, Reads("models")], "shapes-unet", gr.Dropdown),
         (Annotated[str, Reads("input")], "cat.png", gr.Image),

@@ -70,7 +70,7 @@ def test_curves_are_drawn_with_their_names(result, monkeypatch):
 
 
 def test_what_is_seen_already_is_not_sent_again(result):
-    made = job(nodes={"save": NodeState(outputs=[TEXT])})
+    made = job(nodes={"save": NodeState(outputs=(TEXT,))})
     name, _ = result.updates(made, None)
     again, found = result.updates(made, name)
     assert again == name
