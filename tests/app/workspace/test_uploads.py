@@ -150,7 +150,7 @@ def test_models_can_be_chosen(workspace, folder):
     (folder / "models/tiny").symlink_to(SHIPPED / "models/shapes-unet")
     (folder / "models/group/other").symlink_to(SHIPPED / "models/shapes-unet")
     (folder / "models/broken.safetensors").write_bytes(b"no")
-    assert workspace.uploads.choices("models") == ["group/other", "tiny", "shapes-unet"]
+    assert workspace.uploads.choices("models") == ["group/other", "tiny", "shapes-dit", "shapes-unet"]
 
 
 def test_there_is_nothing_else_to_choose(workspace):
