@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from latentloom.app.jobs.reports import Ready
 from latentloom.graph.node import NodeError, effect
 from latentloom.graph.progress import QUIET, Progress
 from latentloom.graph.workflow import Workflow
@@ -101,3 +102,9 @@ def process() -> str:
 def single(kind: str, **settings: Any) -> Workflow:
     """A workflow of one node."""
     return Workflow.of({"format": 1, "name": kind, "nodes": {"it": {"type": kind, "settings": settings}}, "wires": []})
+
+
+def dies_when_it_is_ready(connection: Any, setup: Any) -> None:
+    """A worker's work. It lies here, where a new process finds it too."""
+    connection.send(Ready())
+    time.sleep(0.1)

@@ -8,11 +8,10 @@ from collections import defaultdict
 
 import pytest
 from arithmetic import workflow
-from jobs_world import MODULES, single
+from jobs_world import MODULES, dies_when_it_is_ready, single
 
 from latentloom.app.jobs import lane, process
 from latentloom.app.jobs.queue import Queue, Submission
-from latentloom.app.jobs.reports import Ready
 from latentloom.app.jobs.wire import ENDED, JobMessage, NodeMessage, QueueMessage
 from latentloom.graph.problems import Refused
 from latentloom.graph.run import CheckFailed
@@ -259,11 +258,6 @@ def test_a_worker_that_cannot_start_fails_the_jobs_and_is_not_tried_for_ever(mak
     assert queue.wait(submit(queue, count=1).id, 30).status == "done"
 
 
-def _dies_when_it_is_ready(connection, setup):
-    connection.send(Ready())
-    time.sleep(0.1)
-
-
 def test_a_worker_that_dies_as_soon_as_it_is_ready_is_not_started_for_ever(make_queue, monkeypatch):
     started = []
 
@@ -273,7 +267,7 @@ def test_a_worker_that_dies_as_soon_as_it_is_ready_is_not_started_for_ever(make_
             super().__init__(*given)
 
     monkeypatch.setattr(lane, "WorkerProcess", Counted)
-    monkeypatch.setattr(process, "work", _dies_when_it_is_ready)
+    monkeypatch.setattr(process, "work", dies_when_it_is_ready)
     queue = make_queue()
     time.sleep(2)
     assert len(started) == 1
