@@ -68,6 +68,16 @@ class Field:
             step = float(self.schema.get("multipleOf", 10 ** math.floor(math.log10((most - least) / 25))))
         return step if (most - least) / step <= _MOST_STEPS else None
 
+    @cached_property
+    def value(self) -> Any:
+        """What is shown at first: what the workflow says, or the default where that does not fit."""
+        setting = self.public.setting
+        try:
+            setting.validate(self.public.value)
+        except ValueError:
+            return None if setting.required else setting.plain(setting.default)
+        return self.public.value
+
     def component(self, files: Files, choices: Sequence[str] = ()) -> Component:
         """What it is entered with. `files` finds the picture it names, `choices` are values for a file."""
         shown: dict[str, Any] = {
@@ -76,7 +86,7 @@ class Field:
             "elem_id": self.public.key,
             "interactive": True,
         }
-        value, schema = self.public.value, self.schema
+        value, schema = self.value, self.schema
         match self.kind:
             case "switch":
                 return gr.Checkbox(bool(value), **shown)
@@ -104,7 +114,7 @@ class Field:
 
     def _picture(self, files: Files) -> str | None:
         try:
-            return str(files.find(self.public.value or "", "input"))
+            return str(files.find(self.value or "", "input"))
         except FileRefused:
             return None
 

@@ -67,6 +67,21 @@ def test_a_choice_is_given_as_what_it_is():
     assert choice.value == 2
 
 
+@pytest.mark.parametrize(
+    ("annotation", "value", "default", "shown"),
+    [
+        (Annotated[int, Limits(ge=1, le=100)], "many", 25, 25),
+        (Annotated[int, Limits(ge=1, le=100)], 1000, 25, 25),
+        (Literal["png", "jpeg"], "gif", "png", "png"),
+        (bool, "perhaps", True, True),
+        (str, 5, REQUIRED, ""),
+    ],
+)
+def test_a_value_that_does_not_fit_gives_way_to_the_default(annotation, value, default, shown):
+    made = field(annotation, value, default=default).component(NO_FILES)
+    assert made.value == shown
+
+
 def test_a_picture_is_found_in_the_input_folders(tmp_path: Path):
     Pillow.new("RGB", (4, 4), "red").save(tmp_path / "red.png")
     files = Files({"input": [tmp_path]})
