@@ -49,7 +49,7 @@ class FirstBlockCache(StepCache):
             yield
 
 
-@node
+@node(title="First-Block Cache")
 def first_block_cache(
     model: Model,
     threshold: Annotated[

@@ -95,7 +95,7 @@ class Calibration(StepCache):
             yield
 
 
-@node
+@node(title="MagCache")
 def mag_cache(
     model: Model,
     ratios: Annotated[

@@ -74,7 +74,7 @@ class PyramidAttention(StepCache):
             yield
 
 
-@node
+@node(title="Pyramid Attention Broadcast")
 def pyramid_attention(
     model: Model,
     interval: Annotated[

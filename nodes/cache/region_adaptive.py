@@ -134,7 +134,7 @@ def select(moved: Tensor, dropped: Tensor, method: RegionAdaptive) -> tuple[Tens
     return out.argsort(stable=True, dim=1)[:, : tokens - skip], out
 
 
-@node
+@node(title="Region-adaptive sampling")
 def region_adaptive(
     model: Model,
     ratio: Annotated[float, Field(gt=0, le=1, description="share of the image tokens computed; 1 is all")] = 0.5,

@@ -79,7 +79,7 @@ class TaylorSeer(StepCache):
         apply_taylorseer_cache(module, config)
 
 
-@node
+@node(title="TaylorSeer")
 def taylorseer(
     model: Model,
     interval: Annotated[int, Field(ge=1, le=50, description="every how many steps everything runs; 1 is always")] = 5,

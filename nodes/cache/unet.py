@@ -103,13 +103,14 @@ class Ladder:
         for level in levels:
             if level == keep:
                 kept = hidden
-            size = tuple(skips[level - 1].shape[-2:]) if odd and level else None
+            height, width = skips[level - 1].shape[-2:]
+            size = (height, width) if odd and level else None
             hidden = self.up[level](hidden, skips[level], told, size)
         return hidden, kept
 
     def finish(self, hidden: Tensor) -> Tensor:
         unet = self.unet
-        if unet.conv_norm_out is not None:
+        if unet.conv_norm_out is not None and unet.conv_act is not None:
             hidden = unet.conv_act(unet.conv_norm_out(hidden))
         return unet.conv_out(hidden)
 
