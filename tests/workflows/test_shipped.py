@@ -10,10 +10,13 @@ import pytest
 from PIL import Image as Pillow
 
 from latentloom.app.folders import SHIPPED
+from latentloom.graph.catalog import Catalog
 from latentloom.graph.provenance import read_provenance
 from latentloom.graph.workflow import Workflow
+from latentloom.nodes.catalog import NODES
 from latentloom.nodes.schedule.samplers import Name
 
+CATALOG = Catalog(NODES, "latentloom.nodes")
 NAMES = ("text_to_image", "image_to_image", "inpaint", "sampler_grid", "seed_grid", "gallery")
 SIZES = {
     "text_to_image": (256, 256),
@@ -39,6 +42,12 @@ def test_it_is_sound(cli, name):
     assert result.exit_code == 0, result.output
 
 
+def height(kind: str) -> int:
+    """Pixels a node of this kind takes on the canvas at the least, without pictures."""
+    node = CATALOG[kind]
+    return 40 + 20 * max(len(node.inputs), len(node.outputs)) + 30 * len(node.settings)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_it_reads_well_as_text_and_on_a_canvas(name):
     workflow = shipped(name)
@@ -48,8 +57,9 @@ def test_it_reads_well_as_text_and_on_a_canvas(name):
     assert places.keys() == workflow.nodes.keys()
     for wire in workflow.wires:  # from left to right, or down a column
         assert places[wire.source][0] <= places[wire.target][0], str(wire)
-    for (column, row), (next_column, next_row) in pairwise(sorted(places.values())):
-        assert next_column - column >= 300 or next_row - row >= 200
+    for id_, below in pairwise(sorted(places, key=lambda each: places[each])):
+        (column, row), (next_column, next_row) = places[id_], places[below]
+        assert next_column - column >= 300 or next_row - row >= height(workflow.nodes[id_].type), (id_, below)
 
 
 @pytest.mark.parametrize("name", NAMES)
