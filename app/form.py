@@ -24,8 +24,8 @@ from .public import PublicView, goals, public_view
 from .results import Result, standing
 from .workspace.workspace import Workspace
 
-_SECONDS = 0.3
-"""Between two looks at a job."""
+_SECONDS, _IDLE_SECONDS = 0.3, 3.0
+"""Between two looks at a job; and where none runs, as answers that overtake each other may leave the wrong one."""
 
 _RANDOM = "A new one for each run"
 
@@ -114,7 +114,7 @@ class Form:
             _next_seed(field, settings[field.public.key], anew) for field, anew in zip(seeds, rules, strict=True)
         )
         kept = {**jobs, source(self._asked): job.id}
-        return [kept, standing(job), gr.Timer(active=True), gr.Button(interactive=False), *following]
+        return [kept, standing(job), gr.Timer(_SECONDS), gr.Button(interactive=False), *following]
 
     def _cancel(self, jobs: dict[str, str]) -> None:
         if job := _job(self._queue, jobs.get(source(self._asked))):
@@ -124,7 +124,7 @@ class Form:
         """How the job stands now; `seen` are the results that are shown already."""
         job = _job(self._queue, jobs.get(source(self._asked)))
         if job is None:
-            return [seen, gr.Timer(active=False), *(gr.skip() for _ in range(3 + 4 * len(self._results)))]
+            return [seen, gr.Timer(_IDLE_SECONDS), *(gr.skip() for _ in range(3 + 4 * len(self._results)))]
         running = job.status not in ENDED
         updates: list[Any] = []
         for result in self._results:
@@ -132,7 +132,7 @@ class Form:
             seen = {**seen, result.output.node: name}
             updates += found
         buttons = [gr.Button(interactive=not running), gr.Button(interactive=running)]
-        return [seen, gr.Timer(active=running), standing(job), *buttons, *updates]
+        return [seen, gr.Timer(_SECONDS if running else _IDLE_SECONDS), standing(job), *buttons, *updates]
 
 
 def form(pages: gr.Blocks, workspace: Workspace, queue: Queue) -> None:
