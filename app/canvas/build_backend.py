@@ -37,7 +37,13 @@ class BuildFailed(Exception):  # noqa: N818 - the message is a sentence for the 
 
 def build_wheel(*arguments: Any, **more: Any) -> str:
     _build_or_exit()
+    drop_copies()
     return _setuptools().build_wheel(*arguments, **more)
+
+
+def drop_copies(root: Path = FOLDER.parents[1]) -> None:
+    """Take away what setuptools copied for an earlier wheel: it packs all that lies there, also what is no more."""
+    shutil.rmtree(root / "build" / "lib" / "latentloom", ignore_errors=True)
 
 
 def build_editable(*arguments: Any, **more: Any) -> str:

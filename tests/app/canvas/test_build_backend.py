@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -52,6 +53,22 @@ def test_a_change_builds_it_anew_and_leaves_nothing_of_the_old(folder, compiled)
     assert (folder / "static/editor.mjs").read_text() == "export const answer = 43;"
     assert sorted(path.name for path in (folder / "static").iterdir()) == ["editor.mjs", "stamp"]
     assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == ["src", "static"]
+
+
+def test_a_wheel_holds_nothing_of_an_earlier_one(tmp_path, monkeypatch):
+    old = tmp_path / "build/lib/latentloom/app/canvas/static/editor.page-old.mjs"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    (tmp_path / "build/other").touch()
+    drop = build_backend.drop_copies
+    monkeypatch.setattr(build_backend, "_build_or_exit", lambda: None)
+    monkeypatch.setattr(build_backend, "drop_copies", lambda: drop(tmp_path))
+    seen = []
+    setuptools = SimpleNamespace(build_wheel=lambda *_: seen.append(old.exists()))
+    monkeypatch.setattr(build_backend, "_setuptools", lambda: setuptools)
+    build_backend.build_wheel("dist")
+    assert seen == [False]
+    assert (tmp_path / "build/other").exists()
 
 
 @pytest.mark.parametrize(
