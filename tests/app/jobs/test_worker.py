@@ -128,7 +128,7 @@ def test_a_node_that_does_not_listen_is_ended_by_a_second_cancel(queue, run, mon
 
 
 SERVER = """
-    import sys, time
+    import signal, sys, time
     sys.path.insert(0, {tests!r})
     from pathlib import Path
     import jobs_world
@@ -136,6 +136,7 @@ SERVER = """
     from latentloom.app.jobs.queue import Queue, Submission
 
     if __name__ == "__main__":
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell started the tests in background
         here = Path({folder!r})
         queue = Queue(Places({{}}, here, here), ["cpu"], None, modules=jobs_world.MODULES, package="")
         queue.start()
