@@ -136,7 +136,7 @@ SERVER = """
     from latentloom.app.jobs.queue import Queue, Submission
 
     if __name__ == "__main__":
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell started the tests in background
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
         here = Path({folder!r})
         queue = Queue(Places({{}}, here, here), ["cpu"], None, modules=jobs_world.MODULES, package="")
         queue.start()
