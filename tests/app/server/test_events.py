@@ -233,6 +233,4 @@ def test_a_long_queue_is_told_less_often_and_never_as_it_was_before(client):
     begun = time.monotonic()
     told = asyncio.run(listen())
     assert all("job" in each for each in told)  # of a single job at once
-    assert (
-        sum("queue" in each for each in told) <= 2 + (time.monotonic() - begun) / 0.3
-    )  # 1 ms a job
+    assert sum("queue" in each for each in told) <= 2 + (time.monotonic() - begun) / 0.3  # 1 ms a job
