@@ -6,6 +6,7 @@ nodes unless a node says otherwise. This file imports no torch, so that checking
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -85,6 +86,18 @@ class Guidance:
 
     def begin(self, conditions: Conditions) -> Guide:
         """What guides one run, called at every step; what it remembers from step to step lives in it, never here."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Reward:
+    """How well pictures are what was asked for: the more, the better. Each way to tell subclasses this in its file."""
+
+    def begin(self, texts: tuple[str, ...]) -> Callable[[Tensor], Tensor]:
+        """Scores (B,) float32 of pixels (B, 3, H, W) in [0, 1] made of the prompts `texts`, one for all or one each.
+
+        Raises `NodeError` for prompts that it cannot judge.
+        """
         raise NotImplementedError
 
 

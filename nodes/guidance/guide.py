@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from ..models.family import Predict
-from ..types import Conditioning
+from ..types import Conditioning, Model
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 
 class Guide(Protocol):
@@ -53,14 +53,35 @@ class Step:
         return 1 - 1 / (1 + self.sigma)
 
 
+class Network(Protocol):
+    """What a guidance may use of the run's model beside its predictions."""
+
+    @property
+    def denoiser(self) -> nn.Module:
+        """The live UNet or transformer. Who changes it for one evaluation puts it back before the next."""
+        ...
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Pixels (B, 3, H, W) in [0, 1], on the CPU in float32, of a finished `latent` (B, C, h, w)."""
+        ...
+
+    def other(self, model: Model) -> Predict:
+        """The denoiser of another `model` for the latents of this run, in use until the run ends."""
+        ...
+
+
 class Conditions:
     """What a run is conditioned on. `empty` is the empty prompt, encoded only when a method asks for it."""
 
     def __init__(
-        self, positive: Conditioning, negative: Conditioning | None, encode_empty: Callable[[], Conditioning]
+        self,
+        positive: Conditioning,
+        negative: Conditioning | None,
+        encode_empty: Callable[[], Conditioning],
+        network: Network | None = None,
     ) -> None:
         self.positive = positive
-        self._negative, self._encode_empty = negative, encode_empty
+        self._negative, self._encode_empty, self._network = negative, encode_empty, network
 
     @property
     def negative(self) -> Conditioning:
@@ -70,3 +91,9 @@ class Conditions:
     @cached_property
     def empty(self) -> Conditioning:
         return self._encode_empty()
+
+    @property
+    def network(self) -> Network:
+        """The model of the run; there is none where a guidance is tried without one."""
+        assert self._network is not None, "this guidance needs a run"
+        return self._network

@@ -52,6 +52,8 @@ def denoise(
     with samplers that look at one step (euler, euler_ancestral, heun, ddim, ddpm, lcm, tcd, dpmpp_sde). The others
     begin anew without their history.
     """
+    from contextlib import ExitStack
+
     import torch
 
     from ..guidance.classifier_free import ClassifierFree
@@ -60,13 +62,14 @@ def denoise(
     from ..schedule.samplers import build
     from ..schedule.solver import drive
     from . import loop
+    from .network import RunNetwork
     from .preview import previewer
     from .task import Task
 
     schedule = schedule or Schedule(steps=25)
     task = Task(noise, latent, mask, strength, start_step, end_step, schedule.steps)
     task.check()
-    with torch.inference_mode(), use(model, progress) as parts:
+    with torch.inference_mode(), use(model, progress) as parts, ExitStack() as uses:
         flow = parts.family.flow(parts, noise.samples.shape)
         scheduler = build(parts.scheduler_config, sampler, schedule, flow)
         device = parts.placement.device
@@ -83,7 +86,8 @@ def denoise(
         steps = solver.steps[first:last]
         network = parts.family.predictor(parts, noise.samples.shape, scale)
         predict = loop.Counted(network, steps, type(scheduler).__name__)
-        guide = guidance.begin(Conditions(positive, negative, lambda: parts.family.empty(parts, progress)))
+        live = RunNetwork(parts, noise.samples.shape, uses, progress)
+        guide = guidance.begin(Conditions(positive, negative, lambda: parts.family.empty(parts, progress), live))
         sample = task.begin(solver, first, device)
         show = previewer(model) if preview else None
         began = time.perf_counter()
