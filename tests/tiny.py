@@ -50,9 +50,9 @@ def build_sd(folder: Path, time_cond_proj_dim: int | None = None, **scheduler: A
     has the keys of the published one."""
     torch.manual_seed(0)
     pipeline = StableDiffusionPipeline(
-        vae=_autoencoder(),
-        text_encoder=_encoder(16).eval(),
-        tokenizer=_tokenizer(),
+        vae=autoencoder(),
+        text_encoder=text_encoder(16).eval(),
+        tokenizer=tokenizer(),
         unet=_denoiser(cross_attention_dim=16, time_cond_proj_dim=time_cond_proj_dim),
         scheduler=PNDMScheduler(**{**BETAS, "skip_prk_steps": True, "steps_offset": 1, **scheduler}),
         safety_checker=None,
@@ -68,11 +68,11 @@ def build_sdxl(folder: Path, **scheduler: Any) -> Path:
     of the published one, also those for other schedulers."""
     torch.manual_seed(1)
     pipeline = StableDiffusionXLPipeline(
-        vae=_autoencoder(),
-        text_encoder=_encoder(16).eval(),
-        text_encoder_2=_projecting_encoder(24).eval(),
-        tokenizer=_tokenizer(),
-        tokenizer_2=_tokenizer(pad_token="!"),
+        vae=autoencoder(),
+        text_encoder=text_encoder(16).eval(),
+        text_encoder_2=projecting_encoder(24).eval(),
+        tokenizer=tokenizer(),
+        tokenizer_2=tokenizer(pad_token="!"),
         unet=_denoiser(
             cross_attention_dim=16 + 24,
             addition_embed_type="text_time",
@@ -114,13 +114,13 @@ def build_sd3(
                 pos_embed_max_size=12,
             )
         ),
-        vae=_autoencoder(shift_factor=shift_factor, latent_channels=channels),
-        text_encoder=_projecting_encoder(16).eval(),
-        text_encoder_2=_projecting_encoder(24).eval(),
-        text_encoder_3=_t5_encoder(48) if t5 else None,
-        tokenizer=_tokenizer(),
-        tokenizer_2=_tokenizer(pad_token="!"),
-        tokenizer_3=_t5_tokenizer(T5_LENGTH) if t5 else None,
+        vae=autoencoder(shift_factor=shift_factor, latent_channels=channels),
+        text_encoder=projecting_encoder(16).eval(),
+        text_encoder_2=projecting_encoder(24).eval(),
+        text_encoder_3=t5_encoder(48) if t5 else None,
+        tokenizer=tokenizer(),
+        tokenizer_2=tokenizer(pad_token="!"),
+        tokenizer_3=t5_tokenizer(T5_LENGTH) if t5 else None,
         scheduler=FlowMatchEulerDiscreteScheduler(**{"shift": 3.0, **scheduler}),
     )
     return _save(pipeline, folder)
@@ -145,11 +145,11 @@ def build_flux(folder: Path, guidance_embeds: bool = True, **scheduler: Any) -> 
                 axes_dims_rope=(4, 6, 6),
             )
         ),
-        vae=_autoencoder(shift_factor=0.2),
-        text_encoder=_encoder(16).eval(),
-        text_encoder_2=_t5_encoder(32),
-        tokenizer=_tokenizer(),
-        tokenizer_2=_t5_tokenizer(T5_LENGTH),
+        vae=autoencoder(shift_factor=0.2),
+        text_encoder=text_encoder(16).eval(),
+        text_encoder_2=t5_encoder(32),
+        tokenizer=tokenizer(),
+        tokenizer_2=t5_tokenizer(T5_LENGTH),
         scheduler=FlowMatchEulerDiscreteScheduler(**{**dynamic, **scheduler}),
     )
     return _save(pipeline, folder)
@@ -176,9 +176,9 @@ def build_pixart(folder: Path, alpha: bool = False, **scheduler: Any) -> Path:
                 use_additional_conditions=alpha,
             )
         ),
-        vae=_autoencoder(),
-        text_encoder=_t5_encoder(32),
-        tokenizer=_t5_tokenizer(T5_LENGTH),
+        vae=autoencoder(),
+        text_encoder=t5_encoder(32),
+        tokenizer=t5_tokenizer(T5_LENGTH),
         scheduler=DPMSolverMultistepScheduler(**{**BETAS, "beta_schedule": "linear", **scheduler}),
     )
     return _save(pipeline, folder)
@@ -200,7 +200,7 @@ def _wake(transformer: Any) -> Any:
     return transformer.eval()
 
 
-def _autoencoder(**options: Any) -> AutoencoderKL:
+def autoencoder(**options: Any) -> AutoencoderKL:
     usual = {"latent_channels": 4, "norm_num_groups": 4, "sample_size": SIZE, "scaling_factor": 0.6}
     return AutoencoderKL(
         block_out_channels=(8, 8, 16),
@@ -243,11 +243,11 @@ def _text_config(width: int) -> CLIPTextConfig:
     )
 
 
-def _encoder(width: int) -> CLIPTextModel:
+def text_encoder(width: int) -> CLIPTextModel:
     return _speak_up(CLIPTextModel(_text_config(width)))
 
 
-def _projecting_encoder(width: int) -> CLIPTextModelWithProjection:
+def projecting_encoder(width: int) -> CLIPTextModelWithProjection:
     return _speak_up(CLIPTextModelWithProjection(_text_config(width)))
 
 
@@ -260,7 +260,7 @@ def _speak_up(encoder: Any) -> Any:
     return encoder
 
 
-def _t5_encoder(width: int) -> T5EncoderModel:
+def t5_encoder(width: int) -> T5EncoderModel:
     config = T5Config(
         vocab_size=len(_t5_vocabulary()), d_model=width, d_kv=8, d_ff=2 * width, num_layers=2, num_heads=2
     )
@@ -277,7 +277,7 @@ def _t5_vocabulary() -> list[tuple[str, float]]:
     return [*marks, ("▁", -2.0), *((letter, -4.0) for letter in letters), *(("▁" + letter, -3.0) for letter in letters)]
 
 
-def _t5_tokenizer(length: int) -> T5Tokenizer:
+def t5_tokenizer(length: int) -> T5Tokenizer:
     return T5Tokenizer(vocab=_t5_vocabulary(), extra_ids=0, model_max_length=length)
 
 
@@ -288,5 +288,5 @@ def _vocabulary() -> dict[str, int]:
     return {entry: index for index, entry in enumerate(entries)}
 
 
-def _tokenizer(**options: Any) -> CLIPTokenizer:
+def tokenizer(**options: Any) -> CLIPTokenizer:
     return CLIPTokenizer(vocab=_vocabulary(), merges=[], model_max_length=77, **options)
