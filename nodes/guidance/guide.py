@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..models.family import Predict
 from ..types import Conditioning, Model
@@ -57,6 +57,11 @@ class Network(Protocol):
     """What a guidance may use of the run's model beside its predictions."""
 
     @property
+    def model(self) -> Model:
+        """The recipe of the run's model."""
+        ...
+
+    @property
     def denoiser(self) -> nn.Module:
         """The live UNet or transformer. Who changes it for one evaluation puts it back before the next."""
         ...
@@ -71,7 +76,8 @@ class Network(Protocol):
 
 
 class Conditions:
-    """What a run is conditioned on. `empty` is the empty prompt, encoded only when a method asks for it."""
+    """What a run is conditioned on. `empty` is the empty prompt, encoded only when a method asks for it; what a
+    guidance found it puts in `notes` (JSON values), which the run's report tells."""
 
     def __init__(
         self,
@@ -79,8 +85,10 @@ class Conditions:
         negative: Conditioning | None,
         encode_empty: Callable[[], Conditioning],
         network: Network | None = None,
+        notes: dict[str, Any] | None = None,
     ) -> None:
         self.positive = positive
+        self.notes = {} if notes is None else notes
         self._negative, self._encode_empty, self._network = negative, encode_empty, network
 
     @property

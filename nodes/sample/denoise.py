@@ -53,6 +53,7 @@ def denoise(
     begin anew without their history.
     """
     from contextlib import ExitStack
+    from functools import partial
 
     import torch
 
@@ -87,7 +88,8 @@ def denoise(
         network = parts.family.predictor(parts, noise.samples.shape, scale)
         predict = loop.Counted(network, steps, type(scheduler).__name__)
         live = RunNetwork(parts, noise.samples.shape, uses, progress)
-        guide = guidance.begin(Conditions(positive, negative, lambda: parts.family.empty(parts, progress), live))
+        empty = partial(parts.family.empty, parts, progress)
+        guide = guidance.begin(Conditions(positive, negative, empty, live, predict.notes))
         sample = task.begin(solver, first, device)
         show = previewer(model) if preview else None
         began = time.perf_counter()

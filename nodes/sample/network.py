@@ -23,6 +23,10 @@ class RunNetwork:
         self._parts, self._shape, self._uses, self._progress = parts, shape, uses, progress
 
     @property
+    def model(self) -> Model:
+        return self._parts.model
+
+    @property
     def denoiser(self) -> nn.Module:
         return self._parts.denoiser
 
