@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import tiny
 import torch
 from diffusers import (
     EulerDiscreteScheduler,
@@ -24,8 +25,6 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from torch import nn
-
-import tiny
 
 
 @dataclass(frozen=True)

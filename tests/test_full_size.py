@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 import full_size
+import pytest
 
 PUBLISHED = {"sd15": 859_520_964, "sdxl": 2_567_463_684, "flux": 11_901_408_320}
 
