@@ -102,6 +102,28 @@ class Reward:
 
 
 @dataclass(frozen=True)
+class Method:
+    """A way to sample, by name: all that `denoise` is told of how. `group` is what it is one setting of.
+
+    Without `sampler` the model's own takes the steps.
+    """
+
+    name: str
+    group: str
+    model: Model
+    schedule: Schedule
+    guidance: Guidance
+    sampler: Sampler | None = None
+
+
+@dataclass(frozen=True)
+class Methods:
+    """Several ways to sample, to be measured beside each other; their names differ."""
+
+    each: tuple[Method, ...]
+
+
+@dataclass(frozen=True)
 class Prompts:
     """Several prompts, one for each picture of a batch."""
 
@@ -193,3 +215,78 @@ class Figure:
     x_label: str
     y_label: str
     series: tuple[Series, ...]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """How often the network was called for one branch of the guidance (`positive`, `negative` or `other`), and how many
+    calls were saved: those more that asking it at every evaluation, as at the fullest one, would have taken."""
+
+    name: str
+    made: int
+    saved: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one run took.
+
+    `steps` were taken; the network ran `passes` times, each for one or more of `branches`. `counts` is what patches of
+    the model did and left out. `seconds` of each step, without what is told and shown between them; `total_seconds`
+    from the first step to the finished latent.
+
+    `memory` is the most that was held at once, in bytes: on a GPU all that is allocated, weights too; on a CPU what came
+    on top of what the process held before, on Linux; else None. `flops` are the floating-point operations of matrix
+    products, convolutions and attention, two for each multiplication with its addition; work element by element is not
+    among them, and None means that they were not counted. What several `runs` took together is their sum, of `memory`
+    the most.
+    """
+
+    steps: int
+    passes: int
+    branches: tuple[Branch, ...]
+    counts: tuple[tuple[str, int], ...]
+    seconds: tuple[float, ...]
+    total_seconds: float
+    memory: int | None = None
+    flops: int | None = None
+    runs: int = 1
+
+    @property
+    def calls(self) -> int:
+        """Network calls made, over all branches."""
+        return sum(branch.made for branch in self.branches)
+
+    @property
+    def saved(self) -> int:
+        """Network calls saved, over all branches."""
+        return sum(branch.saved for branch in self.branches)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A method at work: what it drew, what that took, and the `seconds` (the median of several runs).
+
+    `plain` says that it is the baseline with another number of steps. `rival` is the name of the plain run that takes
+    the same time; it is empty where none was made.
+    """
+
+    name: str
+    group: str
+    image: Image
+    report: Report
+    seconds: float
+    plain: bool = False
+    rival: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """Methods measured on the same noises and prompts, beside the first of them: the baseline.
+
+    `prompts` and `reward` judge the pictures where they are known.
+    """
+
+    each: tuple[Measured, ...]
+    prompts: Prompts | None = None
+    reward: Reward | None = None

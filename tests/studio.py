@@ -44,7 +44,7 @@ class Studio:
         """`denoise` with the prompt of all tests."""
         unwanted = None if negative is None else encode_prompt(self.model, negative)
         noise = options.pop("noise", None) or self.noise(batch, seed)
-        return denoise(self.model, noise, encode_prompt(self.model, PROMPT), unwanted, **options)
+        return denoise(self.model, noise, encode_prompt(self.model, PROMPT), unwanted, **options).latent
 
     def ours(self, batch: int = 1, **options: Any) -> Tensor:
         """Pixels (B, 3, H, W) in [0, 1]."""

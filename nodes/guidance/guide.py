@@ -100,6 +100,13 @@ class Conditions:
     def empty(self) -> Conditioning:
         return self._encode_empty()
 
+    def role(self, branch: Conditioning) -> str:
+        """What a report calls `branch`: `positive`, `negative`, or `other` for all that a method adds."""
+        if branch is self.positive:
+            return "positive"
+        unwanted = vars(self).get("empty") if self._negative is None else self._negative
+        return "negative" if branch is unwanted else "other"
+
     @property
     def network(self) -> Network:
         """The model of the run; there is none where a guidance is tried without one."""

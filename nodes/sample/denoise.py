@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from ...graph.node import NodeError, node
+from ...graph.node import node
 from ...graph.progress import QUIET, Progress
-from ..types import Conditioning, Guidance, Latent, Mask, Model, Noise, Sampler, Schedule
+from ..types import Conditioning, Guidance, Latent, Mask, Model, Noise, Report, Sampler, Schedule
+
+
+class Denoised(NamedTuple):
+    """A latent and what it took to make it."""
+
+    latent: Latent
+    report: Report
 
 
 @node
@@ -35,9 +41,12 @@ def denoise(
         ),
     ] = None,
     preview: Annotated[bool, Field(description="show what the picture is going to be")] = True,
+    count_flops: Annotated[
+        bool, Field(description="count floating-point operations for the report; slows the run down")
+    ] = False,
     progress: Progress = QUIET,
-) -> Latent:
-    """Make a latent (B, C, h, w) of noise, step by step, as the prompts say.
+) -> Denoised:
+    """Make a latent (B, C, h, w) of noise, step by step, as the prompts say; the report tells what it took.
 
     Without `schedule`, `sampler` and `guidance`: 25 steps, the model's own sampler, classifier-free guidance as strong
     as is usual for the model. Without `negative` the model's empty prompt stands for it. A guidance-distilled network
@@ -52,63 +61,10 @@ def denoise(
     with samplers that look at one step (euler, euler_ancestral, heun, ddim, ddpm, lcm, tcd, dpmpp_sde). The others
     begin anew without their history.
     """
-    from contextlib import ExitStack
-    from functools import partial
-
-    import torch
-
-    from ..guidance.classifier_free import ClassifierFree
-    from ..guidance.guide import Conditions
-    from ..models.live import use
-    from ..schedule.samplers import build
-    from ..schedule.solver import drive
-    from . import loop
-    from .network import RunNetwork
-    from .preview import previewer
+    from .run import run
     from .task import Task
 
     schedule = schedule or Schedule(steps=25)
     task = Task(noise, latent, mask, strength, start_step, end_step, schedule.steps)
-    task.check()
-    with torch.inference_mode(), use(model, progress) as parts, ExitStack() as uses:
-        flow = parts.family.flow(parts, noise.samples.shape)
-        scheduler = build(parts.scheduler_config, sampler, schedule, flow)
-        device = parts.placement.device
-        solver = drive(scheduler, sampler, noise, device, flow)
-        first, last = task.span(solver)
-        if latent is not None and first >= last:
-            return latent  # a strength of less than one step
-        guidance = guidance or ClassifierFree(parts.description.guidance)
-        scale, embedded = distilled_guidance, parts.description.guidance_embedded
-        if scale is not None and not embedded:
-            raise NodeError("distilled_guidance is for guidance-distilled models, which this is not; leave it empty.")
-        if embedded and scale is None:  # the network is told the scale and guides itself
-            scale, guidance = getattr(guidance, "scale", None), ClassifierFree(scale=1.0)
-        steps = solver.steps[first:last]
-        network = parts.family.predictor(parts, noise.samples.shape, scale)
-        predict = loop.Counted(network, steps, type(scheduler).__name__)
-        live = RunNetwork(parts, noise.samples.shape, uses, progress)
-        empty = partial(parts.family.empty, parts, progress)
-        guide = guidance.begin(Conditions(positive, negative, empty, live, predict.notes))
-        sample = task.begin(solver, first, device)
-        show = previewer(model) if preview else None
-        began = time.perf_counter()
-        sample = loop.run(predict, guide, solver, sample, progress, task.keeper(solver, device), show)
-        sigma = 0.0
-        if last < len(solver.steps):
-            sample, sigma = solver.kept(sample, solver.steps[last]), solver.steps[last].sigma
-        samples = sample.to("cpu", torch.float32)  # waits for the device, so that the time below is all of it
-        progress.note(
-            network_calls=predict.calls,
-            network_passes=predict.passes,
-            **{name.replace(" ", "_"): times for name, times in predict.counts.items()},
-            **predict.notes,
-            steps=-(-len(steps) // solver.order),
-            seconds_per_step=(time.perf_counter() - began) / -(-len(steps) // solver.order),
-            sampler=sampler.name if sampler else type(scheduler).__name__,
-            timesteps=[round(float(t), 1) for t in scheduler.timesteps[first:last]],
-            spacing=schedule.spacing,
-            shaping=schedule.shaping,
-            **parts.placement.facts(),
-        )
-    return Latent(samples.clone(), sigma)  # a copy made outside of inference mode may take part in gradients
+    given = (model, task, positive, negative, schedule, sampler, guidance)
+    return Denoised(*run(*given, distilled_guidance, preview, count_flops, progress))

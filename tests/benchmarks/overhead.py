@@ -66,7 +66,8 @@ def nodes(folder: Path, steps: int) -> Make:
     def make(seed: int) -> torch.Tensor:
         model = load_model(folder.name, files=files)
         noise = gaussian_noise(empty_latent(model), seed)
-        return decode(model, denoise(model, noise, encode_prompt(model, PROMPT), schedule=schedule(steps))).pixels
+        made = denoise(model, noise, encode_prompt(model, PROMPT), schedule=schedule(steps))
+        return decode(model, made.latent).pixels
 
     return make
 

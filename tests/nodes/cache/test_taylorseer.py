@@ -120,9 +120,9 @@ def test_prompts_of_two_lengths_are_two_lines(sd3: Studio) -> None:
     notes: dict[str, Any] = {}
     given = {"schedule": schedule(STEPS), "guidance": cfg(1e-6), "preview": False}
     cached, noise = taylorseer(sd3.model, 4, 1, 2), sd3.noise(2)
-    both = denoise(cached, noise, words, empty, progress=Progress(on_note=notes.update), **given)
+    both = denoise(cached, noise, words, empty, progress=Progress(on_note=notes.update), **given).latent
     assert notes["modules_computed"] == 2 * full(STEPS, 2, 4) * HOOKED["sd3"]
-    alone = denoise(cached, noise, empty, schedule=schedule(STEPS), guidance=cfg(1), preview=False)
+    alone = denoise(cached, noise, empty, schedule=schedule(STEPS), guidance=cfg(1), preview=False).latent
     assert torch.allclose(both.samples, alone.samples, atol=1e-4)  # what is not guided by the other is not moved by it
 
 

@@ -59,7 +59,7 @@ def test_the_last_preview_is_the_picture(any_studio: Studio) -> None:
     progress = Progress(on_step=lambda done, total, text, preview: shown.append(preview()) if preview else None)
     noise, words = any_studio.noise(), encode_prompt(any_studio.model, PROMPT)
     plain = {"schedule": schedule(STEPS), "sampler": sampler("euler"), "guidance": cfg(3)}
-    made = denoise(any_studio.model, noise, words, progress=progress, **plain)
+    made = denoise(any_studio.model, noise, words, progress=progress, **plain).latent
     assert len(shown) == STEPS
     with torch.no_grad(), live.use(any_studio.model) as parts:
         picture = parts.family.decode(parts, made.samples)

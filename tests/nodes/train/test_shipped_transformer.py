@@ -44,7 +44,8 @@ def test_the_stock_pipeline_gives_our_picture():
     model = load_model(MODEL.name, files=Files({"models": [MODEL.parent]}))
     noise, words = gaussian_noise(empty_latent(model), 3), encode_prompt(model, PROMPT)
     assert words.tokens.shape[1] == LENGTH + 1  # one zero stands for what T5 does not say
-    ours = decode(model, denoise(model, noise, words, schedule=schedule(10), guidance=cfg(2))).pixels
+    made = denoise(model, noise, words, schedule=schedule(10), guidance=cfg(2))
+    ours = decode(model, made.latent).pixels
     pipeline: Any = StableDiffusion3Pipeline.from_pretrained(MODEL, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
 
