@@ -3,8 +3,10 @@
 NODES: dict[str, str] = {
     "adaptive_guidance": "guidance.adaptive_guidance",
     "apg": "guidance.apg",
+    "attribute_reward": "reward.attribute_reward",
     "cfg": "guidance.cfg",
     "cfg_zero_star": "guidance.cfg_zero_star",
+    "colourfulness_reward": "reward.colourfulness_reward",
     "decode": "image.decode",
     "deepcache": "cache.deepcache",
     "denoise": "sample.denoise",
@@ -37,6 +39,7 @@ NODES: dict[str, str] = {
     "save_table": "evaluate.save_table",
     "schedule": "schedule.schedule",
     "scheduled_cfg": "guidance.scheduled_cfg",
+    "score": "reward.score",
     "shapes_prompts": "evaluate.shapes_prompts",
     "tangential_cfg": "guidance.tangential_cfg",
     "taylorseer": "cache.taylorseer",
@@ -47,5 +50,6 @@ NODES: dict[str, str] = {
     "train_text_encoder": "train.train_text_encoder",
     "train_transformer": "train.train_transformer",
     "trained_model": "load.trained_model",
+    "weighted_reward": "reward.weighted_reward",
 }
 """Node name -> module below `latentloom.nodes` that defines a function of that name."""
