@@ -11,6 +11,7 @@ NODES: dict[str, str] = {
     "deepcache": "cache.deepcache",
     "denoise": "sample.denoise",
     "draw_figure": "evaluate.draw_figure",
+    "dynamic_cfg": "guidance.dynamic_cfg",
     "empty_latent": "noise.empty_latent",
     "encode_image": "image.encode_image",
     "encode_prompt": "prompt.encode_prompt",

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...graph.node import NodeError
 from ...graph.progress import Progress
-from ..guidance.classifier_free import ClassifierFree
-from ..guidance.guide import Conditions
 from ..models.live import use
-from ..schedule.samplers import build
-from ..schedule.solver import drive
-from ..types import Conditioning, Guidance, Model, Noise, Sampler, Schedule
-from . import loop
-from .network import RunNetwork
+from ..types import Conditioning, Guidance, Latent, Model, Noise, Sampler, Schedule
+from .run import run
+from .task import Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,25 +44,20 @@ class Job:
             )
 
 
-def generate(job: Job, schedule: Schedule, progress: Progress) -> Tensor:
-    """Pixels (B, 3, H, W) in [0, 1], on the CPU, as `denoise` and `decode` make them. The steps are not told."""
-    quiet = Progress(lambda *_: progress.stop_if_cancelled())
-    model, shape = job.model, job.noise.samples.shape
-    with torch.inference_mode(), use(model, quiet) as parts, ExitStack() as uses:
-        flow = parts.family.flow(parts, shape)
-        scheduler = build(parts.scheduler_config, job.sampler, schedule, flow)
-        solver = drive(scheduler, job.sampler, job.noise, parts.placement.device, flow)
-        guidance, scale = job.guidance or ClassifierFree(parts.description.guidance), None
-        if parts.description.guidance_embedded:  # the network is told the scale and guides itself
-            scale, guidance = getattr(guidance, "scale", None), ClassifierFree(scale=1.0)
-        predict = loop.Counted(parts.family.predictor(parts, shape, scale), solver.steps, type(scheduler).__name__)
-        empty = partial(parts.family.empty, parts, quiet)
-        live = RunNetwork(parts, shape, uses, quiet)
-        guide = guidance.begin(Conditions(job.positive, job.negative, empty, live, predict.notes))
-        solver.begin(0)
-        sample = solver.pure(job.noise.samples.to(parts.placement.device))
-        pixels = parts.family.decode(parts, loop.run(predict, guide, solver, sample, quiet))
-    return pixels.clone()  # a copy made outside of inference mode may take part in gradients
+def generate(job: Job, schedule: Schedule, progress: Progress, notes: dict[str, Any] | None = None) -> Latent:
+    """The latents of a whole run. Its steps are not told to `progress`; its report goes to `notes`."""
+    quiet = Progress(lambda *_: progress.stop_if_cancelled(), None if notes is None else notes.update)
+    task = Task(job.noise, None, None, strength=1.0, start_step=0, end_step=0, steps=schedule.steps)
+    return run(
+        job.model, task, job.positive, job.negative, schedule, job.sampler, guidance=job.guidance, progress=quiet
+    )[0]
+
+
+def pictures(job: Job, schedule: Schedule, progress: Progress) -> Tensor:
+    """Pixels (B, 3, H, W) in [0, 1], on the CPU, of a whole run."""
+    latent = generate(job, schedule, progress)
+    with torch.no_grad(), use(job.model) as parts:
+        return parts.family.decode(parts, latent.samples)
 
 
 def _part(conditioning: Conditioning, rows: slice) -> Conditioning:

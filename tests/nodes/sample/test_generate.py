@@ -13,7 +13,7 @@ from latentloom.graph.progress import QUIET, Cancelled, Progress
 from latentloom.nodes.guidance.cfg import cfg
 from latentloom.nodes.prompt.encode_prompt import encode_prompt
 from latentloom.nodes.prompt.encode_prompts import encode_prompts
-from latentloom.nodes.sample.generate import Job, generate
+from latentloom.nodes.sample.generate import Job, generate, pictures
 from latentloom.nodes.schedule.sampler import sampler
 from latentloom.nodes.schedule.schedule import schedule
 from latentloom.nodes.types import Prompts
@@ -31,7 +31,7 @@ def test_pictures_are_those_of_denoise_and_decode(studio_name: str, request: pyt
     positive, negative = (encode_prompt(studio.model, text) for text in (PROMPT, NEGATIVE))
     made = Job(studio.model, studio.noise(2), positive, negative, solver, cfg(3))
     expected = studio.ours(2, negative=NEGATIVE, sampler=solver, guidance=cfg(3), schedule=schedule(4))
-    assert torch.equal(generate(made, schedule(4), QUIET), expected)
+    assert torch.equal(pictures(made, schedule(4), QUIET), expected)
 
 
 def test_what_is_split_is_the_same_pictures(sd: Studio) -> None:
@@ -40,8 +40,15 @@ def test_what_is_split_is_the_same_pictures(sd: Studio) -> None:
     whole = Job(sd.model, whole.noise, prompts, whole.negative, whole.sampler, whole.guidance)
     parts = list(whole.split(2))
     assert [len(part.positive.tokens) for part in parts] == [2, 1]
-    apart = torch.cat([generate(part, schedule(3), QUIET) for part in parts])
-    assert torch.allclose(apart, generate(whole, schedule(3), QUIET), rtol=0, atol=1e-5)
+    apart = torch.cat([pictures(part, schedule(3), QUIET) for part in parts])
+    assert torch.allclose(apart, pictures(whole, schedule(3), QUIET), rtol=0, atol=1e-5)
+
+
+def test_what_the_run_tells_is_kept_from_the_person(sd: Studio) -> None:
+    notes, told = {}, []
+    generate(job(sd), schedule(3), Progress(lambda *step: told.append(step), told.append), notes)
+    assert notes["network_calls"] == 2 * 3
+    assert not told
 
 
 def test_prompts_that_are_not_as_many_as_pictures_are_refused(sd: Studio) -> None:
