@@ -26,8 +26,9 @@ from pydantic import Field
 
 from ...graph.node import NodeError, node
 from ..models.call import current
+from ..models.forward import forward_replaced
 from ..types import Model
-from .step_cache import PerBranch, StepCache, added, count, forward_replaced
+from .step_cache import PerBranch, StepCache, added, count
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -63,8 +64,8 @@ class DeepCache(StepCache):
             call = current()
             told = ladder.told(sample, timestep, **told_with)
             ready = None
-            if call is not None and call.at not in self.full(len(call.steps)):
-                ready = kept.get(call.branches, sample.shape[0])
+            if call is not None and call.at not in (full := self.full(len(call.steps))):
+                ready = kept.get(call.branches, sample.shape[0], max(at for at in full if at < call.at))
             if ready is None:
                 skips = ladder.descend(sample, told)
                 hidden, deep = ladder.ascend(ladder.middle(skips[-1], told), skips, told, whole, keep=self.branch)

@@ -27,8 +27,9 @@ from pydantic import Field
 
 from ...graph.node import node
 from ..models.call import Call, current
+from ..models.forward import forward_replaced
 from ..types import Model
-from .step_cache import PerBranch, StepCache, added, count, forward_replaced
+from .step_cache import PerBranch, StepCache, added, count
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -64,11 +65,12 @@ class FasterDiffusion(StepCache):
         def forward(sample: Tensor, timestep: Any, return_dict: bool = True, **told_with: Any) -> tuple[Tensor]:
             call = current()
             features, rows = None, sample.shape[0]
-            if call is not None and call.at not in key_steps(self, len(call.steps)):
-                if call.at in predicted and (ready := predicted[call.at].get(call.branches, rows)) is not None:
+            if call is not None and call.at not in (keys := key_steps(self, len(call.steps))):
+                since = max(key for key in keys if key < call.at)
+                if call.at in predicted and (ready := predicted[call.at].get(call.branches, rows, since)) is not None:
                     count(call, "encoder passes skipped")
                     return (ready[0],)
-                features = encoded.get(call.branches, rows)
+                features = encoded.get(call.branches, rows, since)
             if features is not None:
                 count(call, "encoder passes skipped")
                 return (decode(features, sample, timestep, told_with),)
@@ -87,10 +89,10 @@ class FasterDiffusion(StepCache):
                 timesteps(call, ahead, rows, sample.device),
                 {name: repeated(value, len(ahead)) for name, value in told_with.items()},
             ).chunk(len(ahead))
-            predicted.clear()
+            for past in [at for at in predicted if at < call.at]:
+                del predicted[past]
             for at, prediction in zip(ahead, together, strict=True):
-                predicted[at] = PerBranch()
-                predicted[at].put(call.branches, (prediction,))
+                predicted.setdefault(at, PerBranch()).put(call.branches, (prediction,))
             return (together[0],)
 
         with forward_replaced(module, forward):

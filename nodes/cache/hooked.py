@@ -18,8 +18,9 @@ from torch import Tensor
 
 from ...graph.node import NodeError
 from ..models.call import Call, current
+from ..models.forward import forward_replaced
 from ..types import Conditioning, Model
-from .step_cache import Counts, count, forward_replaced
+from .step_cache import Counts, count
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,8 +44,10 @@ def hooked(
     with _applied(root, apply) as hooks:
         if not hooks:
             raise NodeError(f"{method} found no module to keep in this {type(root).__name__}; take it off the model.")
+        reached: list[object] = []
         ran: list[object] = []
-        for hook in hooks:
+        for hook in hooks:  # a guidance may leave out a block with all that is hooked in it: that is not saved by these
+            hook.fn_ref.forward = _noting(hook.fn_ref.forward, reached)
             hook.fn_ref.original_forward = _noting(hook.fn_ref.original_forward, ran)
         states, whole = States(hooks), root.forward
 
@@ -53,10 +56,11 @@ def hooked(
             states.enter(call, sample.shape[0])
             if call is not None:
                 told(call, hooks)
+            reached.clear()
             ran.clear()
             found = whole(*given, **told_with)
             count(call, counts.computed, len(ran))
-            count(call, counts.saved, len(hooks) - len(ran))
+            count(call, counts.saved, len(reached) - len(ran))
             return found
 
         try:

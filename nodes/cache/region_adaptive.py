@@ -28,9 +28,10 @@ from torch import Tensor
 
 from ...graph.node import NodeError, node
 from ..models.call import Call, current
+from ..models.forward import forward_replaced
 from ..types import Model
 from . import regions
-from .step_cache import PerBranch, StepCache, added, count, forward_replaced
+from .step_cache import PerBranch, StepCache, added, count
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,7 +69,7 @@ class RegionAdaptive(StepCache):
                 )
             rows, (height, width) = hidden_states.shape[0], hidden_states.shape[-2:]
             active = watch.active(call, hidden_states[: rows // len(call.branches)])
-            ready = None if active is None else memory.get(call.branches, rows)
+            ready = None if active is None else memory.get(call.branches, rows, call.at - 1)
             if active is None or ready is None:
                 predicted = whole(hidden_states, return_dict=False, **told)[0]
                 memory.put(call.branches, (regions.tokens(predicted, patch), *regions.kept(processors)))
