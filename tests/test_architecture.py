@@ -32,8 +32,11 @@ OPEN_TO_METHODS = ("nodes.types", "nodes.models", "nodes.shapes", "kernels")
 SHARED = {
     "nodes.guidance.classifier_free": "what guides where no guidance is wired",
     "nodes.guidance.guide": "what a guidance is to the loop that asks it",
+    "nodes.sample.generate": "whole runs, for what is fitted and searched over many of them",
     "nodes.schedule.samplers": "names of samplers and their schedulers",
     "nodes.schedule.solver": "a sampler and a schedule at work, as the loop drives them",
+    "nodes.sample.run": "one run from noise to latent, which measurements repeat",
+    "nodes.sample.task": "what such a run starts from",
     "nodes.prompt.weights": "the grammar of prompt weights, read by text encoders",
 }
 """Files of one category that others may use, and why."""

@@ -7,8 +7,8 @@ At each step, of candidate scales s in S and evaluators e, for each picture by i
     s* = the first argmax over s of sum over e of a_e E[s, e]
 
 The paper's evaluators see the noisy latent of the next step, and their weights are not public. Here rewards see the
-picture decoded from the prediction: any reward serves, and the network is asked no more often (2 N calls for any S), but
-each candidate is decoded: |S| pictures a step and picture, unless only every m-th step is looked at.
+picture decoded from the prediction: any reward serves, and the network is asked no more often (2 N calls for any S),
+but each candidate is decoded: |S| pictures a step and picture, unless only every m-th step is looked at.
 
 The weights a_e are 1, or as in the paper how much the evaluator's mean over the candidates changed since it last
 looked, relative to what it was: (mean_now - mean_before) / mean_before, 1 at first. A mean that fell makes the weight

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..types import Model
+
 _TOLD = (".json", ".txt", ".safetensors")
 _WHOLE = 1 << 20
 _SAMPLES, _SAMPLE = 64, 1 << 14
@@ -27,6 +29,11 @@ def identity(*roots: Path) -> str:
                 for part in _parts(file):
                     digest.update(part)
     return f"sampled-sha256:{digest.hexdigest()[:32]}"
+
+
+def of_model(model: Model) -> str:
+    """What `model` is by its weights; patches do not count. Of a hub id it is the commit."""
+    return model.revision or identity(Path(model.source), *([Path(model.config)] if model.config else []))
 
 
 def _parts(file: Path) -> Iterator[bytes]:

@@ -28,20 +28,27 @@ class Job:
     sampler: Sampler | None
     guidance: Guidance | None
 
-    def split(self, at_once: int) -> Iterator[Job]:
-        """The same pictures, `at_once` at a time. Raises `NodeError` where pictures and prompts are not as many."""
+    def __post_init__(self) -> None:
+        """Raises `NodeError` where pictures and prompts are not as many."""
         images = len(self.noise.samples)
         for name, given in (("positive", self.positive), ("negative", self.negative)):
             if given is not None and len(given.tokens) not in (1, images):
                 raise NodeError(f"{name} has {len(given.tokens)} prompts for {images} noises; give one, or as many.")
-        for start in range(0, images, at_once):
-            rows = slice(start, start + at_once)
-            yield replace(
-                self,
-                noise=Noise(self.noise.samples[rows], self.noise.seeds[rows]),
-                positive=_part(self.positive, rows),
-                negative=None if self.negative is None else _part(self.negative, rows),
-            )
+
+    def split(self, at_once: int) -> Iterator[Job]:
+        """The same pictures, `at_once` at a time."""
+        for start in range(0, len(self.noise.samples), at_once):
+            yield self.rows(start, start + at_once)
+
+    def rows(self, start: int, stop: int) -> Job:
+        """The pictures from `start` to before `stop`."""
+        rows = slice(start, stop)
+        return replace(
+            self,
+            noise=Noise(self.noise.samples[rows], self.noise.seeds[rows]),
+            positive=_part(self.positive, rows),
+            negative=None if self.negative is None else _part(self.negative, rows),
+        )
 
 
 def generate(job: Job, schedule: Schedule, progress: Progress, notes: dict[str, Any] | None = None) -> Latent:
