@@ -1,9 +1,8 @@
-"""The Gradio pages: the canvas at `/`, and a workflow as a plain form at `/app`."""
+"""The Gradio pages: a workflow as a plain form at `/app`, and the canvas as a component at `/gradio`."""
 
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 
 import gradio as gr
 from fastapi import FastAPI
@@ -13,9 +12,8 @@ from gradio.themes.utils.fonts import Font
 from .canvas import component
 from .form import form
 from .jobs.queue import Queue
+from .server.page import ICON
 from .workspace.workspace import Workspace
-
-ICON = Path(__file__).with_name("icon.svg")
 
 _CSS = """
 .nav-holder {display: none}
@@ -31,6 +29,8 @@ def blocks(workspace: Workspace, queue: Queue) -> gr.Blocks:
     with gr.Blocks(
         title="Latentloom", analytics_enabled=False, fill_width=True, delete_cache=(_KEPT_SECONDS, _KEPT_SECONDS)
     ) as pages:
+        pass  # The server answers `/` with the canvas alone.
+    with pages.route("Canvas", "/gradio", show_in_navbar=False):
         component.canvas()
     with pages.route("App", "/app", show_in_navbar=False):
         form(pages, workspace, queue)
@@ -58,8 +58,3 @@ def mount(app: FastAPI, workspace: Workspace, queue: Queue) -> FastAPI:
             theme=theme,
             css=_CSS,
         )
-
-
-def shared_page(name: str, token: str) -> str:
-    """The page of a share: the canvas, to look at. Raises `PageMissing`."""
-    return component.page(f"{name} · Latentloom" if name else "Latentloom", share=token)

@@ -14,11 +14,12 @@ from gradio.components import Component
 
 from ..graph.files import FileRefused, Files
 from .public import PublicSetting, reads
+from .reference import kind
 
 Kind = Literal["switch", "choice", "picture", "model", "seed", "slider", "number", "text", "json"]
 
-_MOST_STEPS = 1000
-"""Of a slider: on finer ones no value can be met."""
+_MOST_STEPS = 256
+"""Of a slider, here as on the canvas (`numbers.ts`): on finer ones no value can be met by hand."""
 
 _LINES = 3
 """Height of a field for words."""
@@ -106,11 +107,17 @@ class Field:
             case "number":
                 limits = {"minimum": schema.get("minimum"), "maximum": schema.get("maximum")}
                 whole = 0 if schema.get("type") == "integer" else None
+                shown["info"] = " ".join(filter(None, [shown["info"], self._accepted()])) or None
                 return gr.Number(value, precision=whole, **limits, **shown)
             case "text":
                 return gr.Textbox("" if value is None else value, lines=_LINES, max_lines=4 * _LINES, **shown)
             case "json":
                 return gr.Textbox(json.dumps(value), **shown)
+
+    def _accepted(self) -> str:
+        """A sentence on the limits, empty where there are none."""
+        words = kind(self.schema)
+        return f"{words[0].upper()}{words[1:]}." if {"minimum", "maximum"} & self.schema.keys() else ""
 
     def _picture(self, files: Files) -> str | None:
         try:

@@ -6,16 +6,18 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from gradio.components import Component
-from matplotlib.figure import Figure
 
 from ..graph.problems import Problem
 from .jobs.places import Places
 from .jobs.wire import FigureOutput, Job, JobDetail, NodeState, Picture, TableOutput, TextOutput
 from .public import PublicOutput, words
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _BAR = "width: 100%; accent-color: var(--color-accent)"
 _OUTPUTS, _PREVIEWS = "/api/outputs/", "/api/previews/"
@@ -133,6 +135,8 @@ def _drawn(figures: Sequence[FigureOutput]) -> Figure | None:
     """All curves, one diagram below the other."""
     if not figures:
         return None
+    from matplotlib.figure import Figure  # takes half a second, which few workflows need
+
     drawing = Figure(figsize=(6, 4 * len(figures)), layout="constrained")
     for axes, figure in zip(drawing.subplots(len(figures), squeeze=False)[:, 0], figures, strict=True):
         for series in figure.series:

@@ -1,6 +1,7 @@
-"""The canvas as a Gradio component: the bundle `build_backend` made, mounted over the window.
+"""The canvas, the bundle `build_backend` made, over the whole window: as a page of its own, and as a Gradio component.
 
-The server answers `/canvas/` with the files of the bundle.
+The server answers `/canvas/` with the files of the bundle. The page of its own needs no Gradio, whose own page takes
+seconds to import, and seconds more to load in a browser that never saw it.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ import html
 import json
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import gradio as gr
+if TYPE_CHECKING:
+    import gradio as gr
 
 STATIC = Path(__file__).resolve().with_name("static")
 
@@ -43,6 +45,8 @@ def canvas() -> gr.HTML:
 
     Not a subclass: beside the source of each, Gradio writes a stub file. Raises `PageMissing`.
     """
+    import gradio as gr
+
     return gr.HTML(html_template="", js_on_load=script(), apply_default_css=False)
 
 
@@ -62,7 +66,7 @@ def version() -> str:
 
 
 def page(title: str, **options: Any) -> str:
-    """An HTML page with nothing but the canvas, for what needs no Gradio. Raises `PageMissing`."""
+    """An HTML page with nothing but the canvas. Raises `PageMissing`."""
     return _PAGE.substitute(title=html.escape(title), script=script(**options).replace("</", "<\\/"))
 
 
@@ -72,6 +76,7 @@ _PAGE = Template("""\
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
+    <link rel="icon" href="/favicon.ico" type="image/svg+xml">
     <title>$title</title>
   </head>
   <body>

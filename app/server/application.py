@@ -5,18 +5,17 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cache
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.gzip import GZipMiddleware
 
 from ..jobs.queue import Queue
-from ..workspace.workspace import Workspace
+from ..workspace.workspace import MEMORY, Workspace
 from . import about, drafts, events, files, jobs, pictures, runs, shares, templates
 from . import page as shown
 from .access import Access
-from .catalog import describe_catalog
+from .catalog import Described
 from .errors import ERRORS, handle_errors
 from .guard import Guard
 from .hub import Hub
@@ -34,7 +33,8 @@ def create_app(workspace: Workspace, queue: Queue, *, access: Access, page: bool
     """The application of a workspace and its queue, which the caller starts and closes. `page` False leaves the pages
     out and serves the API alone."""
     hub = Hub(queue)
-    gradio = shown.Pages(workspace, queue) if page else None
+    catalog = Described(queue.catalog, workspace.folder / MEMORY / "catalog.json")
+    gradio = shown.Pages(workspace, queue, catalog.load) if page else None
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -58,7 +58,7 @@ def create_app(workspace: Workspace, queue: Queue, *, access: Access, page: bool
         lifespan=lifespan,
     )
     app.state.workspace, app.state.queue, app.state.hub, app.state.access = workspace, queue, hub, access
-    app.state.catalog = cache(lambda: describe_catalog(queue.catalog))
+    app.state.catalog = catalog
     app.add_middleware(Guard, access=access)
     handle_errors(app)
     for part in (about, jobs, files, templates, drafts, pictures, runs, shares, events):

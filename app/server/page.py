@@ -1,21 +1,23 @@
-"""The pages a person sees: Gradio's, the built canvas they load, and a shared workflow."""
+"""The pages a person sees: the canvas, a shared workflow, Gradio's pages, and the built files they load."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import mimetypes
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse
 from starlette.responses import Response
 from starlette.routing import Match, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ..canvas import component
 from ..jobs.queue import Queue
 from ..workspace.workspace import Workspace
 from . import pages
@@ -23,6 +25,7 @@ from .errors import problem_response
 from .parts import ItsWorkspace
 
 BUNDLE = Path(__file__).resolve().parents[1] / "canvas" / "static"
+ICON = Path(__file__).resolve().parents[1] / "icon.svg"
 
 _log = logging.getLogger("latentloom.server")
 
@@ -33,12 +36,30 @@ mimetypes.add_type("text/javascript", ".js")
 router = APIRouter(include_in_schema=False)
 
 
+@router.get("/")
+def canvas() -> HTMLResponse:
+    """The canvas."""
+    return _canvas("Latentloom")
+
+
 @router.get("/share/{token}")
 def shared(token: str, workspace: ItsWorkspace) -> HTMLResponse:
     """The canvas with a shared workflow, read only."""
-    from ..editor import shared_page  # Gradio takes seconds to import
+    name = workspace.shares.get(token).name
+    return _canvas(f"{name} · Latentloom" if name else "Latentloom", share=token)
 
-    return HTMLResponse(shared_page(workspace.shares.get(token).name, token))
+
+@router.get("/favicon.ico")
+def icon() -> FileResponse:
+    return FileResponse(ICON)
+
+
+def _canvas(title: str, **options: Any) -> HTMLResponse:
+    try:
+        # Browsers ask each time, as it names the state of the bundle.
+        return HTMLResponse(component.page(title, **options), headers={"Cache-Control": "no-cache"})
+    except component.PageMissing as error:
+        return HTMLResponse(pages.failed(str(error)), 500)
 
 
 class Bundle(StaticFiles):
@@ -55,10 +76,13 @@ class Bundle(StaticFiles):
 
 
 class Pages:
-    """Gradio's pages, prepared in a thread while the server already answers: importing Gradio takes seconds."""
+    """Gradio's pages, prepared in a thread while the server already answers: importing Gradio takes seconds.
 
-    def __init__(self, workspace: Workspace, queue: Queue) -> None:
-        self._workspace, self._queue = workspace, queue
+    `first` is what is wanted sooner; both at once would take as long, and the sooner one longer.
+    """
+
+    def __init__(self, workspace: Workspace, queue: Queue, first: Callable[[], None]) -> None:
+        self._workspace, self._queue, self._first = workspace, queue, first
         self._app: ASGIApp | None = None
         self._failure = ""
 
@@ -97,6 +121,7 @@ class Pages:
         """In one task from beginning to end, as what Gradio opens must be closed where it was opened."""
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
         try:
+            await asyncio.to_thread(self._first)
             # Where no loop runs Gradio makes many and closes none, so its thread gets one.
             await asyncio.to_thread(asyncio.run, self._mount(app))
             async with app.router.lifespan_context(app):

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image as Pillow
 from pydantic import Field as Limits
 
+from latentloom.app import fields
 from latentloom.app.fields import Field
 from latentloom.app.public import PublicSetting
 from latentloom.graph.files import Files, Reads
@@ -30,6 +31,7 @@ def field(annotation, value=None, name="setting", default=REQUIRED, rule="") -> 
         (Literal["png", "jpeg"], "png", gr.Dropdown),
         (Annotated[int, Limits(ge=1, le=100)], 25, gr.Slider),
         (Annotated[float, Limits(ge=0, le=1)], 0.5, gr.Slider),
+        (Annotated[int, Limits(ge=1, le=1000)], 25, gr.Number),
         (Annotated[int, Limits(ge=0, le=10**9)], 5, gr.Number),
         (float, 5.0, gr.Number),
         (Few | None, None, gr.Number),
@@ -52,6 +54,18 @@ def test_a_slider_has_round_steps_and_not_too_many(least, most, step):
     slider = field(Annotated[float, Limits(ge=least, le=most)], least).component(NO_FILES)
     assert isinstance(slider, gr.Slider)
     assert (slider.minimum, slider.maximum, slider.step) == (least, most, step)
+
+
+def test_a_range_too_wide_for_a_slider_is_stated():
+    made = field(Annotated[int, Limits(ge=1, le=1000, description="How many.")], 25).component(NO_FILES)
+    assert isinstance(made, gr.Number)
+    assert made.info == "How many. Whole number from 1 to 1000." and (made.minimum, made.maximum) == (1, 1000)
+    assert field(float, 5.0).component(NO_FILES).info is None
+
+
+def test_a_slider_stands_where_the_canvas_has_one():
+    source = (Path(fields.__file__).parent / "canvas/src/widgets/numbers.ts").read_text()
+    assert f"const MOST_WHOLE = {fields._MOST_STEPS};" in source
 
 
 def test_a_step_of_its_own_is_kept():

@@ -24,9 +24,10 @@ export interface Handle {
   files?: FilesState;
 }
 
-/** Show the editor in `element`; gives what takes it away again. */
-export async function show(element: HTMLElement, { root, share }: Options): Promise<() => void> {
+/** Show the editor in `element`, after `begins` was called; gives what takes it away again. */
+export async function show(element: HTMLElement, { root, share }: Options, begins: () => void): Promise<() => void> {
   const app = await create(root);
+  begins();
   const component = mount(AppView, { target: element, props: { app } });
   const stop = await begin(app, share);
   window.latentloom = { ready: true, document: app.document, runs: app.runs, files: app.files };

@@ -11,6 +11,7 @@ from fastapi.responses import PlainTextResponse
 from serving import HOST, WORKFLOW, app_of
 from starlette.testclient import TestClient
 
+from latentloom.app.canvas import component
 from latentloom.app.server import page
 from latentloom.app.server.access import Access
 
@@ -32,9 +33,6 @@ class Editor(ModuleType):
             raise self.fault
         app.add_api_route("/{path:path}", lambda path: PlainTextResponse(f"gradio {path}"))
 
-    def shared_page(self, name: str, token: str) -> str:
-        return f"<title>{name}</title>{token}"
-
 
 @pytest.fixture
 def editor(monkeypatch):
@@ -51,20 +49,32 @@ def client(tmp_path, editor):
         editor.may_go_on.set()
 
 
-def answered(client, status: int, path: str = "/"):
+def answered(client, status: int, path: str = "/app"):
     for _ in range(1000):
         if (response := client.get(path, headers=PERSON)).status_code == status:
             return response
     raise AssertionError(response.status_code)
 
 
-def test_while_gradio_is_imported_the_api_answers_and_the_page_asks_again(client, editor):
-    starting = client.get("/", headers=PERSON)
+def test_the_canvas_needs_no_gradio(client, editor):
+    page = client.get("/", headers=PERSON)
+    assert page.status_code == 200 and "/canvas/" in page.text and "<title>Latentloom</title>" in page.text
+    assert client.get("/favicon.ico").headers["content-type"] == "image/svg+xml"
+
+
+def test_a_canvas_that_was_not_built_is_told(client, tmp_path, monkeypatch):
+    monkeypatch.setattr(component, "STATIC", tmp_path)
+    page = client.get("/", headers=PERSON)
+    assert page.status_code == 500 and "build_backend.py builds it" in page.text
+
+
+def test_while_gradio_is_imported_the_api_answers_and_its_pages_ask_again(client, editor):
+    starting = client.get("/app", headers=PERSON)
     assert starting.status_code == 503 and 'http-equiv="refresh"' in starting.text
     assert client.get("/config").json()["problems"][0]["sentence"].endswith("ask again in a second.")
     assert client.get("/api/info").status_code == 200
     editor.may_go_on.set()
-    assert answered(client, 200).text == "gradio "
+    assert answered(client, 200).text == "gradio app"
 
 
 def test_gradio_answers_what_no_other_route_does(client, editor):
@@ -82,7 +92,8 @@ def test_a_page_that_cannot_be_built_is_told(client, editor):
 
 def test_a_shared_workflow_has_a_page(client):
     link = client.post("/api/shares", json={"workflow": WORKFLOW}).json()
-    assert client.get(link["url"]).text == f"<title>Count</title>{link['token']}"
+    page = client.get(link["url"]).text
+    assert "<title>Count · Latentloom</title>" in page and f'"share": "{link["token"]}"' in page
     assert client.get("/share/nothing").status_code == 404
 
 

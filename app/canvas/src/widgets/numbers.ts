@@ -26,7 +26,7 @@ export interface Typed {
 const SAFE = Number.MAX_SAFE_INTEGER;
 /** Seeds drawn by the page: short enough to be told to somebody else. */
 const DRAWN_SEEDS = 2 ** 32;
-/** A slider of about 200 pixels still finds each of so many whole numbers. */
+/** A slider of about 200 pixels still finds each of so many whole numbers; the form (`fields.py`) has the same bound. */
 const MOST_WHOLE = 256;
 const MOST_STEPS = 1000;
 const SCRUB_PIXELS = 4;
