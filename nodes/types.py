@@ -88,6 +88,11 @@ class Guidance:
         """What guides one run, called at every step; what it remembers from step to step lives in it, never here."""
         raise NotImplementedError
 
+    def distilled(self) -> tuple[float | None, Guidance | None]:
+        """For a network that guides itself: the scale it is told, None for its usual one, and what of this guidance is
+        left to do, None for nothing."""
+        return getattr(self, "scale", None), None
+
 
 @dataclass(frozen=True)
 class Reward:
@@ -235,11 +240,11 @@ class Report:
     the model did and left out. `seconds` of each step, without what is told and shown between them; `total_seconds`
     from the first step to the finished latent.
 
-    `memory` is the most that was held at once, in bytes: on a GPU all that is allocated, weights too; on a CPU what came
-    on top of what the process held before, on Linux; else None. `flops` are the floating-point operations of matrix
-    products, convolutions and attention, two for each multiplication with its addition; work element by element is not
-    among them, and None means that they were not counted. What several `runs` took together is their sum, of `memory`
-    the most.
+    `memory` is the most that was held at once, in bytes: on a GPU all that is allocated, weights too; on a CPU with
+    Linux what came on top of what the process held before; else None. `flops` are the floating-point operations of
+    matrix products, convolutions and attention, two for each multiplication with its addition; work element by element
+    is not among them, and None means that they were not counted. What several `runs` took together is their sum, of
+    `memory` the most.
     """
 
     steps: int

@@ -22,8 +22,8 @@ Show = Callable[[Tensor, Tensor, Step], Image]
 
 
 class Counted:
-    """A `Predict` that counts: `asked` the branches of each evaluation, `passes` each time it ran, `counts` what patches
-    did, `notes` what they found. `steps` are those of the run, of which number `at` is under way, taken by a
+    """A `Predict` that counts: `asked` the branches of each evaluation, `passes` each time it ran, `counts` what
+    patches did, `notes` what they found. `steps` are those of the run, of which number `at` is under way, taken by a
     `scheduler`."""
 
     def __init__(self, predict: Predict, steps: Sequence[Step], scheduler: str = "") -> None:
@@ -36,11 +36,20 @@ class Counted:
     def __call__(
         self, sample: Tensor, timestep: Tensor | float, branches: Sequence[Conditioning]
     ) -> tuple[Tensor, ...]:
+        return self._counted(self._predict, sample, timestep, branches)
+
+    def beside(self, other: Predict) -> Predict:
+        """`other`, of a network that the same run uses too, its calls counted with the rest."""
+        return partial(self._counted, other)
+
+    def _counted(
+        self, network: Predict, sample: Tensor, timestep: Tensor | float, branches: Sequence[Conditioning]
+    ) -> tuple[Tensor, ...]:
         self.asked[self.at] += branches
         self.passes += 1
         call = Call(self.steps, self.at, tuple(branches), self.counts, self._scheduler, self.notes)
         with under_way(call):
-            return self._predict(sample, timestep, branches)
+            return network(sample, timestep, branches)
 
     def branches(self, role: Callable[[Conditioning], str]) -> tuple[Branch, ...]:
         """Calls made and saved for the branches that have the same `role`, in the order they were first asked in."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,19 @@ if TYPE_CHECKING:
 
 
 class RunNetwork:
-    """`Network` of a run with `parts` on latents of `shape` (B, C, h, w). Other models are let go with `uses`."""
+    """`Network` of a run with `parts` on latents of `shape` (B, C, h, w). Other models are let go with `uses`, and
+    `counted` counts their calls."""
 
-    def __init__(self, parts: Parts, shape: Sequence[int], uses: ExitStack, progress: Progress) -> None:
-        self._parts, self._shape, self._uses, self._progress = parts, shape, uses, progress
+    def __init__(
+        self,
+        parts: Parts,
+        shape: Sequence[int],
+        uses: ExitStack,
+        counted: Callable[[Predict], Predict],
+        progress: Progress,
+    ) -> None:
+        self._parts, self._shape, self._uses, self._counted = parts, shape, uses, counted
+        self._progress = progress
 
     @property
     def model(self) -> Model:
@@ -41,4 +50,10 @@ class RunNetwork:
                 "give two of one family."
             )
         parts = self._uses.enter_context(use(model, self._progress))
-        return parts.family.predictor(parts, self._shape)
+        kinds = [each.scheduler_config.get("prediction_type", "epsilon") for each in (self._parts, parts)]
+        if kinds[0] != kinds[1]:
+            raise NodeError(
+                f"{theirs.source} predicts {kinds[1]}, and the model it is to guide {kinds[0]}; give two that predict "
+                "the same."
+            )
+        return self._counted(parts.family.predictor(parts, self._shape))

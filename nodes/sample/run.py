@@ -14,7 +14,7 @@ from ..guidance.guide import Conditions
 from ..models.live import use
 from ..schedule.samplers import build
 from ..schedule.solver import drive
-from ..types import Conditioning, Guidance, Latent, Model, Noise, Report, Sampler, Schedule
+from ..types import Conditioning, Guidance, Latent, Model, Report, Sampler, Schedule
 from . import loop
 from .gauge import Gauge
 from .network import RunNetwork
@@ -53,11 +53,12 @@ def run(
         if scale is not None and not embedded:
             raise NodeError("distilled_guidance is for guidance-distilled models, which this is not; leave it empty.")
         if embedded and scale is None:  # the network is told the scale and guides itself
-            scale, guidance = getattr(guidance, "scale", None), ClassifierFree(scale=1.0)
+            scale, left = guidance.distilled()
+            guidance = left or ClassifierFree(scale=1.0)
         steps = solver.steps[first:last]
         network = parts.family.predictor(parts, shape, scale)
         predict = loop.Counted(network, steps, type(scheduler).__name__)
-        live = RunNetwork(parts, shape, uses, progress)
+        live = RunNetwork(parts, shape, uses, predict.beside, progress)
         empty = partial(parts.family.empty, parts, progress)
         conditions = Conditions(positive, negative, empty, live, predict.notes)
         guide = guidance.begin(conditions)
