@@ -27,6 +27,14 @@ class TextEncoder(NamedTuple):
     accuracy: Table
 
 
+class Reader(NamedTuple):
+    """A trained network that reads pictures, and what it reads right."""
+
+    folder: Folder
+    losses: Figure
+    accuracy: Table
+
+
 def telling(progress: Progress, label: str):
     """A report to `progress`: each step is told, with its loss, and is a place to stop at."""
 
