@@ -61,6 +61,7 @@ NODES: dict[str, str] = {
     "token_merging": "cache.token_merging",
     "train_autoencoder": "train.train_autoencoder",
     "train_denoiser": "train.train_denoiser",
+    "train_features": "train.train_features",
     "train_prompt_encoders": "train.train_prompt_encoders",
     "train_text_encoder": "train.train_text_encoder",
     "train_transformer": "train.train_transformer",
