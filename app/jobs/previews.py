@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 from urllib.parse import quote
 
 from PIL import Image as Pillow
 
-from ...nodes.types import Figure, Image, Mask, Prompts, Series, Table
+from ...nodes.types import Figure, Image, Mask, Methods, Prompts, Report, Results, Series, Table
 from . import wire
 from .pictures import THUMBNAIL, data_url, keep, picture_of, sheet_of, shown
 from .plain import plain
@@ -63,6 +64,11 @@ def _shown(name: str, value: Any, folder: Path) -> Iterator[Output]:
     elif isinstance(value, Table):
         rows = [[plain(cell) for cell in row] for row in value.rows[:MOST_ROWS]]
         yield wire.TableOutput(name=name, columns=list(value.columns), rows=rows)
+    elif isinstance(value, Report):
+        yield wire.TableOutput(name=name, columns=["what", "value"], rows=[list(row) for row in _facts(value)])
+    elif isinstance(value, Results):
+        measured = [[each.name, round(each.seconds, 4), each.report.calls] for each in value.each]
+        yield wire.TableOutput(name=name, columns=["method", "seconds", "network calls"], rows=plain(measured))
     elif isinstance(value, Figure):
         yield wire.FigureOutput(
             name=name,
@@ -73,8 +79,28 @@ def _shown(name: str, value: Any, folder: Path) -> Iterator[Output]:
         )
     elif isinstance(value, Prompts):
         yield wire.TextOutput(name=name, text=plain("\n".join(value.texts)))
+    elif isinstance(value, Methods):
+        yield wire.TextOutput(name=name, text=plain("\n".join(method.name for method in value.each)))
     elif isinstance(value, str | int | float):
         yield wire.TextOutput(name=name, text=plain(str(value)))
+
+
+def _facts(report: Report) -> Iterator[tuple[str, int | float]]:
+    """What a run took, line by line; what was not measured is left out."""
+    yield "steps", report.steps
+    for branch in report.branches:
+        yield f"network calls, {branch.name}", branch.made
+        if branch.saved:
+            yield f"network calls saved, {branch.name}", branch.saved
+    yield "network passes", report.passes
+    yield from report.counts
+    yield "seconds", round(report.total_seconds, 4)
+    if report.seconds:
+        yield "seconds a step, median", round(median(report.seconds), 5)
+    if report.memory is not None:
+        yield "peak memory, MB", round(report.memory / 1e6, 1)
+    if report.flops is not None:
+        yield "GFLOPs", round(report.flops / 1e9, 3)
 
 
 def _curve(series: Series) -> wire.Series:

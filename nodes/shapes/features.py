@@ -8,8 +8,8 @@ Distance of two pictures, as LPIPS without its learned weights (Zhang et al., 20
     d(a, b) = 1/L sum_l mean_hw || f_l(a) / |f_l(a)| - f_l(b) / |f_l(b)| ||^2
 
 f_l are the features of layer l, divided at each position by their length over the channels. It is 0 for equal pictures
-and 4 at most. The network is convolutional throughout, so it takes pictures of any size; of pictures of other worlds it
-sees edges, colours and outlines.
+and 2 at most, as no feature is negative. The network is convolutional throughout, so it takes pictures of any size; of
+pictures of other worlds it sees edges, colours and outlines.
 """
 
 from __future__ import annotations

@@ -14,14 +14,23 @@ from safetensors.torch import save
 
 from latentloom.graph.store import DiskStore, Result
 from latentloom.nodes.codec import TensorCodec
+from latentloom.nodes.guidance.adaptive_guidance import Adaptive
+from latentloom.nodes.guidance.classifier_free import ClassifierFree
 from latentloom.nodes.types import (
+    Branch,
     Conditioning,
     Figure,
     Image,
     Latent,
+    Measured,
+    Method,
+    Methods,
     Model,
     Noise,
     Patch,
+    Prompts,
+    Report,
+    Results,
     Sampler,
     Schedule,
     Series,
@@ -107,6 +116,18 @@ def test_one_tensor_in_two_places_is_written_once():
 def test_empty_fields_stay_empty():
     found = round_trip(Conditioning(torch.zeros(1, 77, 8), None))
     assert found.pooled is None
+
+
+def test_what_is_measured_comes_back():
+    report = Report(2, 2, (Branch("positive", 2, 0),), (("tokens merged", 3),), (0.1, 0.2), 0.4, memory=5, flops=7)
+    measured = Measured("AG, 3 steps", "AG", Image(torch.rand(1, 3, 4, 4)), report, 0.39, rival="plain, 2 steps")
+    found = round_trip(Results((measured,), Prompts(("a red circle",))))
+    assert (found.each[0].report, found.prompts) == (report, Prompts(("a red circle",)))
+    assert (found.each[0].seconds, found.each[0].rival) == (0.39, "plain, 2 steps")
+    assert torch.equal(found.each[0].image.pixels, measured.image.pixels)
+    guidance = Adaptive(ClassifierFree(5.0), 0.99)
+    methods = Methods((Method("AG", "AG", Model("/m", "sd"), Schedule(3), guidance, Sampler("ddim")),))
+    assert round_trip(methods) == methods
 
 
 @dataclass(frozen=True)

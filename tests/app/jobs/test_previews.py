@@ -14,7 +14,24 @@ from PIL import Image as Pillow
 
 from latentloom.app.jobs.pictures import SHOWN, THUMBNAIL, URL, keep
 from latentloom.app.jobs.previews import MOST_PICTURES, MOST_POINTS, MOST_ROWS, live, outputs_of, saved, thumbnail_of
-from latentloom.nodes.types import Figure, Image, Latent, Mask, Prompts, Series, Table
+from latentloom.nodes.types import (
+    Branch,
+    Figure,
+    Guidance,
+    Image,
+    Latent,
+    Mask,
+    Measured,
+    Method,
+    Methods,
+    Model,
+    Prompts,
+    Report,
+    Results,
+    Schedule,
+    Series,
+    Table,
+)
 
 
 def batch(count: int, height: int, width: int) -> torch.Tensor:
@@ -92,6 +109,41 @@ def test_tables_figures_and_texts(tmp_path):
         "prompts": {"kind": "text", "name": "prompts", "text": "one\ntwo"},
         "number": {"kind": "text", "name": "number", "text": "3"},
     }
+
+
+REPORT = Report(
+    steps=4,
+    passes=4,
+    branches=(Branch("negative", 3, 1), Branch("positive", 4, 0)),
+    counts=(("deep levels skipped", 2),),
+    seconds=(0.3, 0.1, 0.2, 0.1),
+    total_seconds=0.8,
+    memory=3_000_000,
+)
+
+
+def test_what_a_run_took_is_a_table_without_what_nobody_measured(tmp_path):
+    (output,) = outputs_of({"report": REPORT}, tmp_path)
+    assert (output.kind, output.name) == ("table", "report")
+    assert output.rows == [
+        ["steps", 4],
+        ["network calls, negative", 3],
+        ["network calls saved, negative", 1],
+        ["network calls, positive", 4],
+        ["network passes", 4],
+        ["deep levels skipped", 2],
+        ["seconds", 0.8],
+        ["seconds a step, median", 0.15],
+        ["peak memory, MB", 3.0],
+    ]
+
+
+def test_methods_and_results_are_named(tmp_path):
+    methods = Methods(tuple(Method(name, "a", Model("m", "sd"), Schedule(3), Guidance()) for name in ("a, 1", "a, 2")))
+    results = Results((Measured("a, 1", "a", Image(batch(1, 4, 4)), REPORT, 0.81),))
+    named, told = outputs_of({"methods": methods, "results": results}, tmp_path)
+    assert (named.kind, named.text) == ("text", "a, 1\na, 2")
+    assert (told.kind, told.rows) == ("table", [["a, 1", 0.81, 7]])
 
 
 def test_what_is_very_long_is_thinned_out(tmp_path):
