@@ -46,7 +46,6 @@ def measure(
     every = _named([method for several in methods for method in several.each], baseline)
     first = every[0]
     bench = Bench(list(shares(noise, positive, negative, at_once)), rounds, warm_up, progress)
-    bench.expect(len(every))
     found = [
         replace(each, plain=is_plain(method, first)) for method, each in zip(every, bench.measure(every), strict=True)
     ]
@@ -57,7 +56,6 @@ def measure(
         missing = {method.schedule.steps: method for method in rivals.values() if method.schedule.steps not in known}
         known |= {steps: method.name for steps, method in missing.items()}
         if missing:
-            bench.expect(len(missing) + 1)
             again, *made = bench.measure([first, *missing.values()])
             scale = base.seconds / again.seconds
             found += [replace(each, plain=True, seconds=each.seconds * scale) for each in made]

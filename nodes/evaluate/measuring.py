@@ -22,7 +22,7 @@ from ...graph.progress import QUIET, Progress
 from ..models.live import use
 from ..sample.run import run
 from ..sample.task import Task
-from ..types import Branch, Conditioning, Image, Measured, Method, Noise, Report
+from ..types import Branch, Conditioning, Image, Measured, Method, Model, Noise, Report
 
 MOST_STEPS = 1000
 
@@ -69,18 +69,15 @@ class Bench:
     def __init__(self, work: Sequence[Share], rounds: int, warm_up: int, progress: Progress = QUIET) -> None:
         self._work, self._rounds, self._warm_up, self._progress = work, rounds, warm_up, progress
         self._quiet = Progress(lambda *_: progress.stop_if_cancelled())
+        self._empty: dict[Model, Conditioning] = {}
         self._done = self._total = 0
 
     def measure(self, methods: Sequence[Method]) -> list[Measured]:
         """Each of `methods`, in their order."""
-        drawn = self.draw(methods)
-        return self.time(drawn, methods)
+        self._total += len(methods) * (self._warm_up + self._rounds)
+        return self._timed(self._drawn(methods), methods)
 
-    def expect(self, methods: int) -> None:
-        """So many more methods will be measured."""
-        self._total += methods * (self._rounds + self._warm_up)
-
-    def draw(self, methods: Sequence[Method]) -> list[Measured]:
+    def _drawn(self, methods: Sequence[Method]) -> list[Measured]:
         """The pictures of each method, and what was counted."""
         drawn = []
         for method in methods:
@@ -97,14 +94,14 @@ class Bench:
             drawn.append(Measured(method.name, method.group, Image(torch.cat(images)), report, report.total_seconds))
         return drawn
 
-    def time(self, drawn: Sequence[Measured], methods: Sequence[Method]) -> list[Measured]:
+    def _timed(self, drawn: Sequence[Measured], methods: Sequence[Method]) -> list[Measured]:
         """`drawn` with the median time of each method."""
         reports: list[list[Report]] = [[] for _ in methods]
         for number in range(self._rounds):
             for turn in range(len(methods)):
                 index = (turn + number) % len(methods)
                 reports[index].append(self._once(methods[index], f"round {number + 1} of {self._rounds}"))
-        return [_timed(each, timed) for each, timed in zip(drawn, reports, strict=True)]
+        return [_with_times(each, timed) for each, timed in zip(drawn, reports, strict=True)]
 
     def _once(self, method: Method, label: str) -> Report:
         report = together([self._run(method, share)[1] for share in self._work])
@@ -117,8 +114,16 @@ class Bench:
 
     def _run(self, method: Method, share: Share, count_flops: bool = False) -> Any:
         task = Task(share.noise, None, None, 1.0, 0, 0, method.schedule.steps)
-        given = (share.positive, share.negative, method.schedule, method.sampler, share.of(method.guidance))
+        negative = share.negative or self._nothing(method.model)
+        given = (share.positive, negative, method.schedule, method.sampler, share.of(method.guidance))
         return run(method.model, task, *given, count_flops=count_flops, progress=self._quiet)
+
+    def _nothing(self, model: Model) -> Conditioning:
+        """The empty prompt, encoded once: it is no part of what a method takes."""
+        if model not in self._empty:
+            with torch.no_grad(), use(model, self._quiet) as parts:
+                self._empty[model] = parts.family.empty(parts, self._quiet)
+        return self._empty[model]
 
 
 def plain(baseline: Method, steps: int) -> Method:
@@ -163,7 +168,7 @@ def together(reports: Sequence[Report]) -> Report:
     )
 
 
-def _timed(drawn: Measured, reports: Sequence[Report]) -> Measured:
+def _with_times(drawn: Measured, reports: Sequence[Report]) -> Measured:
     """`drawn` with the medians of its timed runs."""
     seconds = tuple(map(median, zip(*(report.seconds for report in reports), strict=True)))
     total = median(report.total_seconds for report in reports)

@@ -13,7 +13,9 @@ from tiny import FACTOR, SIZE, build_sd
 
 from latentloom.graph.node import NodeError
 from latentloom.graph.progress import Cancelled, Progress
+from latentloom.nodes.guidance.adaptive_guidance import adaptive_guidance
 from latentloom.nodes.guidance.cfg import cfg
+from latentloom.nodes.guidance.multi_condition import multi_condition
 from latentloom.nodes.image.decode import decode
 from latentloom.nodes.models.live import use
 from latentloom.nodes.prompt.encode_prompt import encode_prompt
@@ -21,7 +23,7 @@ from latentloom.nodes.sample import preview as previews
 from latentloom.nodes.sample.denoise import denoise
 from latentloom.nodes.schedule.sampler import sampler
 from latentloom.nodes.schedule.schedule import schedule
-from latentloom.nodes.types import Image, Latent, Mask, Noise
+from latentloom.nodes.types import Branch, Image, Latent, Mask, Noise, Report
 
 STEPS = 4
 STOCHASTIC = ["euler_ancestral", "ddpm", "dpmpp_2m_sde", "dpmpp_sde", "lcm", "tcd"]
@@ -170,6 +172,43 @@ def test_network_calls_are_counted(sd: Studio, name: Any, scale: float, calls: i
     assert facts["sampler"] == name
     assert facts["device"].startswith("CPU")
     assert facts["seconds_per_step"] > 0
+
+
+def reported(studio: Studio, guidance: Any, name: Any = "euler", **options: Any) -> Report:
+    words, unwanted = encode_prompt(studio.model, PROMPT), encode_prompt(studio.model, NEGATIVE)
+    given = {"schedule": schedule(STEPS), "sampler": sampler(name), "preview": False, **options}
+    return denoise(studio.model, studio.noise(), words, unwanted, guidance=guidance, **given).report
+
+
+def test_the_report_tells_calls_by_branch(sd: Studio) -> None:
+    plain = reported(sd, cfg(5))
+    assert plain.branches == (Branch("negative", STEPS, 0), Branch("positive", STEPS, 0))
+    assert (plain.steps, plain.passes, plain.calls, plain.saved) == (STEPS, STEPS, 2 * STEPS, 0)
+    once = reported(sd, adaptive_guidance(cfg(5), -1))
+    assert once.branches == (Branch("negative", 1, STEPS - 1), Branch("positive", STEPS, 0))
+    third = reported(sd, multi_condition((encode_prompt(sd.model, "a ring"),), [5.0], [1.0], 500.0))
+    assert {branch.name for branch in third.branches} == {"other", "positive"}
+
+
+def test_the_report_tells_seconds_of_steps(sd: Studio) -> None:
+    for name in ("euler", "heun"):
+        report = reported(sd, cfg(5), name)
+        assert len(report.seconds) == report.steps == STEPS
+        assert 0 < sum(report.seconds) <= report.total_seconds
+
+
+def test_operations_are_counted_on_demand_and_change_nothing(sd: Studio) -> None:
+    assert reported(sd, cfg(5)).flops is None
+    guided, alone = (reported(sd, cfg(scale), count_flops=True).flops for scale in (5, 1))
+    assert guided is not None
+    assert alone is not None
+    assert guided == 2 * alone > 0
+    assert torch.equal(run(sd, count_flops=True), run(sd))
+
+
+def test_a_strength_of_no_step_takes_nothing(sd: Studio) -> None:
+    report = reported(sd, cfg(5), latent=picture(), strength=0.0)
+    assert (report.steps, report.calls, report.seconds, report.total_seconds) == (0, 0, (), 0.0)
 
 
 def test_no_guidance_ignores_the_negative_prompt(sd: Studio) -> None:
