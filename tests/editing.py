@@ -74,11 +74,11 @@ class Server:
         self._end()
 
     def _wait(self) -> None:
-        """Until both the API and Gradio's pages answer."""
+        """Until it answers; the canvas needs no more."""
         ticking = threading.Event()
         for _ in range(SECONDS * 20):
             try:
-                with urllib.request.urlopen(f"{self.url}/config", timeout=5):
+                with urllib.request.urlopen(f"{self.url}/api/info", timeout=5):
                     return
             except OSError:
                 if self._process.poll() is not None:

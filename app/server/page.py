@@ -6,7 +6,7 @@ import asyncio
 import logging
 import mimetypes
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,9 @@ from .parts import ItsWorkspace
 
 BUNDLE = Path(__file__).resolve().parents[1] / "canvas" / "static"
 ICON = Path(__file__).resolve().parents[1] / "icon.svg"
+
+HEAD_START = 2.0
+"""Seconds in which nothing large is imported: a browser that is opened with the server loads the canvas then."""
 
 _log = logging.getLogger("latentloom.server")
 
@@ -121,6 +124,9 @@ class Pages:
         """In one task from beginning to end, as what Gradio opens must be closed where it was opened."""
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
         try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(done.wait(), HEAD_START)
+                return
             await asyncio.to_thread(self._first)
             # Where no loop runs Gradio makes many and closes none, so its thread gets one.
             await asyncio.to_thread(asyncio.run, self._mount(app))

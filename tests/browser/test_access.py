@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
-from editing import Editor, nameless
+from editing import Editor, Server, nameless
 from playwright.sync_api import expect
 
 SIZES = [(1024, 768), (1440, 900)]
@@ -133,3 +136,42 @@ def test_nothing_is_asked_of_other_servers(editor: Editor):
     foreign = [url for url in asked if not url.startswith((editor.server.url, "data:", "blob:"))]
     assert len(asked) > 10
     assert foreign == []
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Server]:
+    """A server that asks for a password."""
+    (tmp_path / "password").write_text("sesame")
+    with Server(tmp_path / "workspace", tmp_path / "log.txt", "--password-file", str(tmp_path / "password")) as running:
+        yield running
+
+
+def test_who_signed_in_signs_out_again_and_loses_nothing(editor: Editor, guarded: Server):
+    page = editor.page
+    page.goto(f"{guarded.url}/?template=text_to_image")
+    page.get_by_test_id("secret").fill("sesame")
+    page.get_by_test_id("sign-in").click()
+    editor.ready()
+    editor.setting("prompt.text").locator("textarea").fill("not saved")
+    editor.find("more").click()
+    editor.find("sign-out").click()
+    expect(page.get_by_test_id("secret")).to_be_visible()
+    assert page.request.get(f"{guarded.url}/api/drafts").status == 401
+    page.get_by_test_id("secret").fill("sesame")
+    page.get_by_test_id("sign-in").click()
+    editor.ready()
+    drafts = page.request.get(f"{guarded.url}/api/drafts").json()["drafts"]
+    assert len(drafts) == 1
+
+
+def test_an_open_server_has_nobody_to_sign_out(editor: Editor):
+    editor.open("/")
+    editor.find("more").click()
+    expect(editor.find("theme-dark")).to_be_visible()
+    expect(editor.find("sign-out")).to_have_count(0)
+
+
+def test_the_canvas_is_a_gradio_component_too(editor: Editor):
+    editor.open("/gradio?template=text_to_image")
+    assert "sample" in editor.content["nodes"]
+    assert editor.page.evaluate("() => Boolean(window.gradio_config)")

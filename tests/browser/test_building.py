@@ -123,3 +123,44 @@ def test_copied_nodes_are_pasted_in_another_tab(editor: Editor, second: Editor):
     second.page.keyboard.press("Control+v")
     second.holds("Object.keys(document.content.nodes).length === 2")
     assert {node["type"] for node in second.content["nodes"].values()} == {"schedule", "cfg"}
+
+
+def test_with_alt_held_a_copy_is_dragged(editor: Editor):
+    editor.open("/?template=text_to_image")
+    before = editor.content["nodes"]
+    header = editor.node("schedule").locator("header")
+    editor.page.keyboard.down("Alt")
+    editor.drag(header, editor.empty_spot())
+    editor.page.keyboard.up("Alt")
+    editor.holds("Object.keys(document.content.nodes).length === argument", len(before) + 1)
+    after = editor.content["nodes"]
+    (copy,) = set(after) - set(before)
+    assert {name: after[name] for name in before} == before
+    assert after[copy]["type"] == "schedule" and after[copy]["at"] != before["schedule"]["at"]
+    editor.page.keyboard.press("Control+z")
+    editor.holds("Object.keys(document.content.nodes).length === argument", len(before))
+    assert editor.content["nodes"] == before
+
+
+NOTE = """() => {
+  const {document} = window.latentloom, {content} = document, [x, y] = content.nodes.sample.at;
+  const nodes = {...content.nodes, sample: {...content.nodes.sample, at: [x + 2000, y + 900]}};
+  const notes = [{text: "of the sampler", at: [x + 2000, y + 800], size: [200, 80]}];
+  const reroutes = [{at: [x + 1990, y + 950], wires: [content.wires.find(([, to]) => to === "sample.noise")]}];
+  document.change("Scatter", {...content, nodes, notes, reroutes});
+}"""
+
+
+def test_notes_and_bends_go_where_their_node_is_laid_out(editor: Editor):
+    editor.open("/?template=text_to_image")
+    editor.page.evaluate(NOTE)
+    expect(editor.page.locator(".svelte-flow__node-note")).to_have_count(1)
+    editor.settle()
+    before = editor.content
+    editor.lay_out()
+    after = editor.content
+    moved = [after["nodes"]["sample"]["at"][axis] - before["nodes"]["sample"]["at"][axis] for axis in (0, 1)]
+    assert abs(moved[0]) > 100
+    for name in ("notes", "reroutes"):
+        at, was = after[name][0]["at"], before[name][0]["at"]
+        assert [at[axis] - was[axis] for axis in (0, 1)] == moved

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
+import pytest
 from editing import Editor, Server
+from PIL import Image as Pillow
 from playwright.sync_api import Page, expect
 
 DROP = """async ([name, type, text]) => {
@@ -23,8 +26,6 @@ DROP = """async ([name, type, text]) => {
 
 def drop_file(page: Page, path: Path, kind: str) -> None:
     """As a file from the desktop is dropped on the canvas."""
-    import base64
-
     page.evaluate(DROP, [path.name, kind, base64.b64encode(path.read_bytes()).decode()])
 
 
@@ -164,3 +165,30 @@ def test_a_shared_workflow_is_looked_at_and_not_changed(editor: Editor, second: 
     second.ready()
     second.holds("document.content.nodes.prompt.settings.text === argument", "to be shown around")
     assert not second.page.evaluate("() => window.latentloom.document.readonly")
+
+
+GIVE = """async ([selector, kind, text]) => {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([bytes], "given.png", {type: "image/png"}));
+  const element = document.querySelector(selector);
+  const how = {bubbles: true, cancelable: true};
+  element.dispatchEvent(kind === "paste"
+    ? new ClipboardEvent(kind, {...how, clipboardData: transfer})
+    : new DragEvent(kind, {...how, dataTransfer: transfer}));
+}"""
+
+
+@pytest.mark.parametrize("kind", ["paste", "drop"])
+def test_a_picture_given_to_a_node_is_its_picture(editor: Editor, tmp_path: Path, kind: str):
+    """Also one that holds a workflow, which anywhere else would open it."""
+    Pillow.new("RGB", (8, 8), "red").save(tmp_path / "red.png")
+    editor.open("/")
+    name = editor.search("load image", "load_image")
+    editor.node(name).locator("header").click()
+    editor.holds("document.selection.length === 1")
+    target = f"[data-node-id='{name}'] header" if kind == "drop" else "[data-testid=canvas]"
+    picture = base64.b64encode((tmp_path / "red.png").read_bytes()).decode()
+    editor.page.evaluate(GIVE, [target, kind, picture])
+    editor.holds(f"document.content.nodes.{name}.settings.path?.startsWith('uploads/')")
+    assert set(editor.content["nodes"]) == {name}

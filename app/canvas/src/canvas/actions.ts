@@ -3,11 +3,12 @@
 import * as clipboard from "../lib/clipboard";
 import * as edits from "../lib/content";
 import { type Point, freshId } from "../lib/content";
-import { type Box, type Side, bounds, inLine, isWithin } from "../lib/layout";
+import { type Box, type Side, bounds, inLine, isWithin, nearest } from "../lib/layout";
 import { openInputs, openOutputs, refusal, replacedBy } from "../lib/rule";
 import type { App } from "../lib/shared";
 import type { Content, Group, Json, Mode, NodeEntry, Note, Wire } from "../lib/types";
 import { end, source, target } from "../lib/wires";
+import { itemId, itemOf } from "./ids";
 import { type CanvasState, type Place, type PortRef, boxOf, wireBetween } from "./state.svelte";
 
 /** How far copies stand from what they were copied from. */
@@ -216,11 +217,12 @@ export class Actions {
     return true;
   }
 
-  duplicate(): void {
+  /** A copy of the selection with its upper left corner `at`, or a little beside it. */
+  duplicate(at?: Point): void {
     if (this.nothingSelected) return;
     const copy = clipboard.part(this.content, this.#copiedNodes(), this.document.marked);
     const { x, y } = bounds(this.canvas.nodes.filter((node) => node.selected).map(boxOf));
-    this.#insert("Duplicate", copy, [x + BESIDE, y + BESIDE], true);
+    this.#insert("Duplicate", copy, at ?? [x + BESIDE, y + BESIDE], true);
   }
 
   #insert(title: string, added: Content, at: Point, withIncoming: boolean): void {
@@ -247,15 +249,33 @@ export class Actions {
     if (boxes.size === 0) return;
     const groups = some ? [] : this.#groupedNodes();
     const places = alongFlow(this.content, boxes, groups);
-    let content = edits.move(this.content, { nodes: places });
-    groups.forEach((members, index) => {
-      const inside = members.flatMap((id) => {
-        const [box, at] = [boxes.get(id), places.get(id)];
-        return box && at ? [{ ...box, x: at[0], y: at[1] }] : [];
-      });
-      if (inside.length > 0) content = edits.editIn(content, "groups", index, around(inside));
+    const moved = new Map([...boxes].map(([id, box]): [string, Box] => [id, { ...box, x: places.get(id)![0], y: places.get(id)![1] }]));
+    const notes = this.#followers("notes", boxes, moved);
+    const bends = this.#followers("reroutes", boxes, moved);
+    let content = edits.move(this.content, { nodes: places, notes: corners(notes), reroutes: corners(bends) });
+    groups.forEach((nodes, index) => {
+      const inside = nodes.flatMap((id) => moved.get(id) ?? []);
+      const within = new Set(this.members(index));
+      for (const [note, box] of notes) if (within.has(itemId("notes", note))) inside.push(box);
+      if (nodes.length > 0) content = edits.editIn(content, "groups", index, around(inside));
     });
     this.document.change("Lay out", content);
+  }
+
+  /** The boxes of notes or bends, by their places in the list: each moves with the node it stands nearest to. */
+  #followers(list: "notes" | "reroutes", before: ReadonlyMap<string, Box>, after: ReadonlyMap<string, Box>): Map<number, Box> {
+    const all = this.canvas.boxes();
+    const found = new Map<number, Box>();
+    for (const node of this.canvas.nodes) {
+      const item = itemOf(node.id);
+      if (item.list !== list) continue;
+      const box = boxOf(node);
+      const id = nearest(box, all);
+      // Where only some nodes are laid out, what belongs to others stays.
+      const [from, to] = [before.get(id ?? ""), after.get(id ?? "")];
+      if (from && to) found.set(item.index, { ...box, x: box.x + to.x - from.x, y: box.y + to.y - from.y });
+    }
+    return found;
   }
 
   /** The nodes of each group; one that lies in several is of the smallest. */
@@ -312,6 +332,10 @@ export class Actions {
     });
     return [...all.filter((port) => !taken(port)), ...all.filter(taken)];
   }
+}
+
+function corners(boxes: ReadonlyMap<number, Box>): Map<number, Point> {
+  return new Map([...boxes].map(([index, { x, y }]) => [index, [Math.round(x), Math.round(y)]]));
 }
 
 function around(boxes: Box[]): Pick<Group, "at" | "size"> {

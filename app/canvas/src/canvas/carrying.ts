@@ -1,22 +1,25 @@
-/** A group that is dragged carries what lies in it; a whole drag is one step to undo. */
+/** A group that is dragged carries what lies in it; with Alt held copies are dragged. A whole drag is one step to undo. */
 
+import { bounds } from "../lib/layout";
 import type { Actions } from "./actions";
 import { itemOf } from "./ids";
 import type { FlowNode } from "./project";
-import type { CanvasState, Place } from "./state.svelte";
+import { boxOf, type CanvasState, type Place } from "./state.svelte";
 
 export class Carrier {
   /** Where the carried things, and the thing in hand, were at the start. */
   #carried = new Map<string, Place>();
   #start: Place | null = null;
+  #copies = false;
 
   constructor(
     readonly canvas: CanvasState,
     readonly actions: Actions,
   ) {}
 
-  start(inHand: FlowNode | null, dragged: readonly FlowNode[]): void {
+  start(inHand: FlowNode | null, dragged: readonly FlowNode[], copies = false): void {
     this.#carried.clear();
+    this.#copies = copies;
     this.#start = inHand && { ...inHand.position };
     const own = new Set(dragged.map((node) => node.id));
     for (const node of dragged) {
@@ -38,7 +41,12 @@ export class Carrier {
 
   stop(dragged: readonly FlowNode[]): void {
     const own = new Set(dragged.map((node) => node.id));
-    this.actions.place(this.canvas.nodes.filter((node) => own.has(node.id) || this.#carried.has(node.id)));
+    const moved = this.canvas.nodes.filter((node) => own.has(node.id) || this.#carried.has(node.id));
+    if (this.#copies) {
+      const { x, y } = bounds(moved.map(boxOf));
+      this.actions.duplicate([x, y]);
+      this.canvas.sync(); // what was dragged is back where the document has it
+    } else this.actions.place(moved);
     this.#carried.clear();
     this.#start = null;
   }

@@ -88,7 +88,9 @@ export class Keyboard {
     const files = [...(event.clipboardData?.files ?? [])];
     if (!text && files.length === 0) return;
     event.preventDefault();
-    if (!text) for (const file of files) void dropFile(this.app, this.actions, file, this.#place());
+    const { selection } = this.app.document;
+    const node = selection.length === 1 ? selection[0]! : null;
+    if (!text) for (const file of files) void dropFile(this.app, this.actions, file, this.#place(), node);
     else if (!this.actions.paste(text, this.#place(), this.#wired)) this.app.ui.toast("The clipboard holds no nodes.");
   }
 

@@ -42,6 +42,11 @@ export class Drafts {
     return this.#pending === null && (this.#inBrowser || this.#onServer);
   }
 
+  /** Over when the server heard of all that was stored, or cannot be reached. */
+  get sent(): Promise<unknown> {
+    return this.#sending;
+  }
+
   /** Store the work shortly; it is asked for when the time has come. */
   keep(work: () => Work): void {
     this.#pending = work;

@@ -160,6 +160,14 @@ export class FilesState extends Saving {
     });
   }
 
+  /** Have the server store what is not saved, as far as it can be reached. */
+  async keep(): Promise<void> {
+    flushFields();
+    this.#keep();
+    this.drafts.flush();
+    await this.drafts.sent;
+  }
+
   /** From a share: the same workflow as one's own, in the editor itself. */
   openCopy(): void {
     this.drafts.leave();

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { example } from "../testing/example";
 import { alongFlow } from "./alongFlow";
-import { type Box, inColumns, inLine, isWithin } from "./layout";
+import { type Box, inColumns, inLine, isWithin, nearest } from "./layout";
 
 const boxes = new Map<string, Box>(
   ["model", "prompt", "sample", "picture"].map((id, index) => [id, { x: 100 - index * 7, y: index * 3, width: 200, height: 100 + index * 20 }]),
@@ -49,4 +49,16 @@ test("nodes that were never placed stand in columns, also where wires go in a ci
   const round = { ...example(), wires: [...example().wires, ["picture.image", "model.model"] as [string, string]] };
   const places = [...inColumns(round, ids, [0, 0]).values()].map(String);
   expect(new Set(places).size).toBe(4);
+});
+
+test("the nearest box is the one with the smallest gap", () => {
+  const box = (x: number, y: number): Box => ({ x, y, width: 100, height: 50 });
+  const others = new Map([
+    ["left", box(0, 0)],
+    ["right", box(300, 0)],
+  ]);
+  expect(nearest(box(110, 0), others)).toBe("left");
+  expect(nearest(box(195, 0), others)).toBe("right");
+  expect(nearest({ x: 60, y: -10, width: 300, height: 80 }, others)).toBe("right");
+  expect(nearest(box(0, 0), new Map())).toBeNull();
 });

@@ -66,6 +66,23 @@ export function bounds(boxes: Iterable<Box>): Box {
   return left === Infinity ? { x: 0, y: 0, width: 0, height: 0 } : { x: left, y: top, width: right - left, height: bottom - top };
 }
 
+/** The box with the smallest gap to `box`, of several the one whose middle is nearest; null where there is none. */
+export function nearest(box: Box, others: ReadonlyMap<string, Box>): string | null {
+  let best: [number, number, string | null] = [Infinity, Infinity, null];
+  for (const [id, other] of others) {
+    const gap = Math.hypot(
+      Math.max(0, other.x - box.x - box.width, box.x - other.x - other.width),
+      Math.max(0, other.y - box.y - box.height, box.y - other.y - other.height),
+    );
+    const middles = Math.hypot(
+      other.x + other.width / 2 - box.x - box.width / 2,
+      other.y + other.height / 2 - box.y - box.height / 2,
+    );
+    if (gap < best[0] || (gap === best[0] && middles < best[1])) best = [gap, middles, id];
+  }
+  return best[2];
+}
+
 /** Whether the middle of one box lies in the other. */
 export function isWithin(inner: Box, outer: Box): boolean {
   const [x, y] = [inner.x + inner.width / 2, inner.y + inner.height / 2];

@@ -32,7 +32,7 @@ const table = {
   copy: { title: "Copy", section: "Edit", keys: ["Ctrl+C"], told: true },
   paste: { title: "Paste", section: "Edit", keys: ["Ctrl+V"], told: true },
   pasteWired: { title: "Paste with the wires that led in", section: "Edit", keys: ["Ctrl+Shift+V"], told: true },
-  duplicate: { title: "Duplicate", section: "Edit", keys: ["Ctrl+D"] },
+  duplicate: { title: "Duplicate", section: "Edit", keys: ["Ctrl+D", "Alt+drag"] },
   remove: { title: "Delete", section: "Edit", keys: ["Delete", "Backspace"] },
   selectAll: { title: "Select all", section: "Edit", keys: ["Ctrl+A"] },
   selectNone: { title: "Select nothing", section: "Edit", keys: ["Escape"] },
