@@ -75,9 +75,9 @@ class Bench:
     def measure(self, methods: Sequence[Method]) -> list[Measured]:
         """Each of `methods`, in their order."""
         self._total += len(methods) * (self._warm_up + self._rounds)
-        return self._timed(self._drawn(methods), methods)
+        return self._timed(self.draw(methods), methods)
 
-    def _drawn(self, methods: Sequence[Method]) -> list[Measured]:
+    def draw(self, methods: Sequence[Method]) -> list[Measured]:
         """The pictures of each method, and what was counted."""
         drawn = []
         for method in methods:
