@@ -21,7 +21,6 @@ from ...graph import atomic
 from ...graph.node import NodeError
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 KIND = "latentloom LinearAG coefficients"
