@@ -35,7 +35,11 @@ SIDE = 512
 SMALLER: dict[str, dict[str, Any]] = {"train/grade_shapes": {"prompts.count": 60, "canvas.batch": 60}}
 """Settings that make a run short."""
 
-LEFT_OUT = {"train/shapes_unet": "takes hours", "train/shapes_dit": "takes hours"}
+LEFT_OUT = {
+    "train/shapes_unet": "takes hours",
+    "train/shapes_dit": "takes hours",
+    "train/shapes_features": "takes minutes and shows a curve",
+}
 """What has no picture, and why."""
 
 _QUALITIES = range(95, 30, -5)

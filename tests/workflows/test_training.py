@@ -20,7 +20,9 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("name", ["train/shapes_unet", "train/shapes_dit", "train/grade_shapes"])
+@pytest.mark.parametrize(
+    "name", ["train/shapes_unet", "train/shapes_dit", "train/shapes_features", "train/grade_shapes"]
+)
 def test_it_is_sound(cli, name):
     result = cli("check", name)
     assert result.exit_code == 0, result.output
@@ -50,3 +52,16 @@ def test_it_trains_a_model_that_the_stock_library_loads_and_grades_it(cli, tmp_p
 
     pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "out/train/shapes-unet", safety_checker=None)
     assert pipeline.scheduler.config.prediction_type == "v_prediction"
+
+
+def test_it_trains_the_network_that_compares(cli, tmp_path):
+    result = cli("run", "train/shapes_features", "--set", "features.steps=3", "--set", "features.batch=4", "--json")
+    assert result.exit_code == 0, result.output
+    files = {path.rsplit("/", 1)[-1] for path in json.loads(result.stdout)["files"]}
+    assert files == {"features_losses_0001.png", "features_accuracy.csv"}
+
+    from latentloom.nodes.shapes.features import load
+
+    assert load(tmp_path / "out/train/features/parts/model.safetensors").layers[0].weight.shape[0] == 16
+    with (tmp_path / "out/train/features_accuracy.csv").open(newline="") as file:
+        assert [row["answer"] for row in csv.DictReader(file)] == ["background", "colour", "shape", "size"]
