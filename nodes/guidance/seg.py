@@ -5,7 +5,7 @@ In some layers the queries of self-attention are blurred over the picture before
 
 e_p:  softmax(G_sigma[Q] K^T / sqrt(d)) V,      e = e_u + w (e_c - e_u) + s (e_c - e_p)
 
-The kernel is 6 sigma wide, rounded up to an odd number, and no wider than the picture has room for. The rows and columns
+The kernel is 6 sigma wide, rounded up to an odd number, and no wider than the picture has room for. Rows and columns
 are the latent's own, also of pictures that are not square, and the prompt's tokens stay as they are. One evaluation
 more in each step from `start` to `stop`.
 """
