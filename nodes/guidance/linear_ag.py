@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 Late = Literal["conditional", "estimated"]
 
+MEND = "Fit coefficients for this run: fit_linear_ag."
+
 
 @dataclass(frozen=True)
 class Linear(Guidance):
@@ -46,9 +48,14 @@ class Linear(Guidance):
 
     def begin(self, conditions: Conditions) -> Guide:
         guided, past = self.guidance.begin(conditions), Past()
+        checked = False
 
         def guide(predict: Predict, sample: Tensor, step: Step) -> Tensor:
-            self._check(conditions, step)
+            nonlocal checked
+            if not checked:
+                self._check_model(conditions, step)
+                checked = True
+            self._check_schedule(step)
             if step.index >= int(self.share * step.total) and self.late == "conditional":
                 return predict(sample, step.timestep, (conditions.positive,))[0]
             # A run that begins later in the schedule has no past to estimate by.
@@ -68,23 +75,26 @@ class Linear(Guidance):
         """Whether both branches are evaluated at this step."""
         return step.index < int(self.share * step.total) and step.index % self.every == 0
 
-    def _check(self, conditions: Conditions, step: Step) -> None:
+    def _check_model(self, conditions: Conditions, step: Step) -> None:
         from ..models.identity import of_model
 
         made, problems = self.coefficients, []
-        if step.total != len(made.times):
-            problems.append(f"{self.name} was fitted for {len(made.times)} evaluations, and this run has {step.total}.")
-        elif abs(step.time - made.times[step.index]) > 1e-4:
-            problems.append(
-                f"{self.name} was fitted for another schedule: its step {step.index} is at time "
-                f"{made.times[step.index]:.4f}, and that of this run at {step.time:.4f} (1 is pure noise)."
-            )
         if step.prediction_type != made.prediction:
             problems.append(f"{self.name} is for networks that predict {made.prediction}, not {step.prediction_type}.")
-        elif step.index == 0 and of_model(conditions.network.model) != made.model:
+        if of_model(conditions.network.model) != made.model:
             problems.append(f"{self.name} was fitted for another model than {conditions.network.model.source}.")
+        if step.total != len(made.times):
+            problems.append(f"{self.name} was fitted for {len(made.times)} evaluations, and this run has {step.total}.")
         if problems:
-            raise NodeError(f"{' '.join(problems)} Fit coefficients for this run: fit_linear_ag.")
+            raise NodeError(f"{' '.join(problems)} {MEND}")
+
+    def _check_schedule(self, step: Step) -> None:
+        expected = self.coefficients.times[step.index]
+        if abs(step.time - expected) > 1e-4:
+            raise NodeError(
+                f"{self.name} was fitted for another schedule: its step {step.index} is at time {expected:.4f}, and "
+                f"that of this run at {step.time:.4f} (1 is pure noise). {MEND}"
+            )
 
 
 @dataclass
@@ -141,7 +151,7 @@ def linear_ag(
         int, Field(ge=1, le=1000, description="every how many steps of it; 1 with a share of 1 is the guidance itself")
     ] = 2,
     late: Annotated[
-        Late, Field(description="after that: the conditional branch by itself, or guided by estimates to the end")
+        Late, Field(description="after that: the conditional branch by itself, or guided by estimates of estimates")
     ] = "conditional",
     *,
     files: Files,

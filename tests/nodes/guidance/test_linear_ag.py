@@ -150,6 +150,12 @@ def test_coefficients_of_other_runs_are_refused(changes: dict[str, Any], sentenc
         run(linear(cfg(7.5), replace(EXACT, **changes)), Network())
 
 
+def test_all_that_does_not_fit_is_told_at_once() -> None:
+    other = replace(EXACT, times=TIMES[:3], model="other", prediction="flow")
+    with pytest.raises(NodeError, match=r"predict flow.*another model.*3 evaluations.*fit_linear_ag"):
+        run(linear(cfg(7.5), other), Network(), first=4)
+
+
 # ---------------------------------------------------------------- the fit
 
 
