@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,10 @@ class Server:
             try:
                 with urllib.request.urlopen(f"{self.url}/api/info", timeout=5):
                     return
+            except urllib.error.HTTPError as answer:
+                if answer.code == 401:  # it asks for a password, so it is there
+                    return
+                ticking.wait(0.05)
             except OSError:
                 if self._process.poll() is not None:
                     break
@@ -115,8 +120,13 @@ class Editor:
     # ---------------------------------------------------------------- the page
 
     def open(self, address: str = "/") -> Editor:
-        self.page.goto(address)
+        self.front().page.goto(address)
         return self.ready()
+
+    def front(self) -> Editor:
+        """The tab that is looked at; browsers draw one frame a second of any other."""
+        self.page.bring_to_front()
+        return self
 
     def ready(self) -> Editor:
         self.page.wait_for_function(READY)

@@ -117,7 +117,6 @@ def test_copied_nodes_are_pasted_in_another_tab(editor: Editor, second: Editor):
     editor.node("guidance").locator("header").click(modifiers=["Shift"])
     editor.holds("document.selection.length === 2")
     editor.page.keyboard.press("Control+c")
-    second.page.bring_to_front()
     second.open("/")
     second.find("canvas").focus()
     second.page.keyboard.press("Control+v")

@@ -113,9 +113,10 @@ def test_two_tabs_on_one_file_are_told_and_neither_overwrites(editor: Editor, se
     second.open(address)
     expect(editor.find("presence-banner")).to_be_visible()
     set_prompt(second, "theirs")
-    set_prompt(editor, "mine")
-    second.page.keyboard.press("Control+s")
+    set_prompt(editor.front(), "mine")
+    second.front().page.keyboard.press("Control+s")
     second.holds("!files.unsaved")
+    editor.front()
     expect(editor.find("disk-banner")).to_be_visible()
     assert editor.content["nodes"]["prompt"]["settings"]["text"] == "mine"
     editor.page.keyboard.press("Control+s")

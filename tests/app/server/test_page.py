@@ -38,6 +38,7 @@ class Editor(ModuleType):
 def editor(monkeypatch):
     editor = Editor()
     monkeypatch.setitem(sys.modules, editor.__name__, editor)
+    monkeypatch.setattr(page, "HEAD_START", 0)
     yield editor
     editor.may_go_on.set()
 
