@@ -16,7 +16,7 @@ from ..schedule.samplers import SAMPLERS
 from ..types import Guidance, Method, Sampler
 
 Plain = bool | int | float | str
-_NODES = __package__.rpartition(".")[0]
+_NODES = __name__.rsplit(".", 2)[0]
 
 
 @dataclass(frozen=True)

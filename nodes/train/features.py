@@ -107,7 +107,7 @@ def _words(scene: Scene) -> list[tuple[int, int, int]]:
     first, second = scene.things[0], scene.things[-1]
     sizes = list(SIZES)
     return [
-        tuple(PALETTE.index(word) for word in (scene.background, first.colour, second.colour)),
+        (PALETTE.index(scene.background), PALETTE.index(first.colour), PALETTE.index(second.colour)),
         (0, SHAPES.index(first.shape) + 1, SHAPES.index(second.shape) + 1),
         (0, sizes.index(first.size) + 1, sizes.index(second.size) + 1),
     ]

@@ -28,14 +28,14 @@ def test_convolutions_and_products_are_counted() -> None:
     counting = Gauge(CPU, count_flops=True)
     with torch.inference_mode(), counting.run():
         torch.nn.functional.conv2d(torch.randn(1, 3, 8, 8), torch.randn(4, 3, 3, 3))
-        torch.randn(5, 4) @ torch.randn(4, 7)
+        torch.mm(torch.randn(5, 4), torch.randn(4, 7))
     assert counting.flops == 2 * 6 * 6 * 4 * 27 + 2 * 5 * 4 * 7
 
 
 def test_nothing_is_counted_unless_it_is_asked_for() -> None:
     plain = Gauge(CPU)
     with plain.run():
-        torch.randn(5, 4) @ torch.randn(4, 7)
+        torch.mm(torch.randn(5, 4), torch.randn(4, 7))
     assert plain.flops is None
 
 

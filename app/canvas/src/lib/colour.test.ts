@@ -18,8 +18,13 @@ test("common types are told apart", () => {
     "Schedule",
     "Sampler",
     "Guidance",
+    "Prompts",
     "Table",
     "Figure",
+    "Methods",
+    "Results",
+    "Report",
+    "Reward",
   ];
   expect(new Set(types.map(typeColour)).size).toBe(types.length);
 });

@@ -2,7 +2,8 @@
 
 const HUES = 16;
 
-/** Types met in nearly every workflow have hues of their own, so that no two of them are alike; others are hashed. */
+/** Types met in nearly every workflow have hues of their own, so that no two of them are alike; others are hashed.
+ *  There are more types than hues: two that share one are not met in one workflow as a rule. */
 const TYPES: Record<string, number> = {
   Model: 12,
   Conditioning: 2,
@@ -20,6 +21,10 @@ const TYPES: Record<string, number> = {
   Video: 11,
   Lora: 13,
   Cache: 15,
+  Methods: 13,
+  Results: 11,
+  Report: 15,
+  Reward: 1,
 };
 
 /** A category has the hue of what its nodes mostly give. */
