@@ -40,8 +40,8 @@ def prepare(mask: Tensor, size: int = 64) -> Blocks:
 
 
 def _lists(mask: Tensor) -> Lists:
-    order = mask.to(torch.uint8).argsort(-1, descending=True, stable=True)
-    return Lists(mask.sum(-1, dtype=torch.int32), order.to(torch.int32))
+    order = mask.to(torch.uint8).argsort(dim=-1, descending=True, stable=True)
+    return Lists(mask.sum(-1, dtype=torch.int32), order.to(torch.int32).contiguous())
 
 
 def number(length: int, size: int) -> int:
