@@ -63,6 +63,9 @@ class Alive:
             guider.prepare_models(self.denoiser)
             (state.noise_pred,) = self.network(self.sample, at.timestep, (state.branch,))
             guider.cleanup_models(self.denoiser)
+        for module in self.denoiser.modules():  # what its hooks leave behind when they are taken off
+            module.__dict__.pop("_diffusers_hook", None)
+            module.__dict__.pop("forward", None)
         return guider(states).pred
 
 
