@@ -1,4 +1,4 @@
-"""The Gradio pages: a workflow as a plain form at `/app`, and the canvas as a component at `/gradio`."""
+"""The Gradio pages: the canvas at `/`, and a workflow as a plain form at `/app`."""
 
 from __future__ import annotations
 
@@ -29,8 +29,6 @@ def blocks(workspace: Workspace, queue: Queue) -> gr.Blocks:
     with gr.Blocks(
         title="Latentloom", analytics_enabled=False, fill_width=True, delete_cache=(_KEPT_SECONDS, _KEPT_SECONDS)
     ) as pages:
-        pass  # The server answers `/` with the canvas alone.
-    with pages.route("Canvas", "/gradio", show_in_navbar=False):
         component.canvas()
     with pages.route("App", "/app", show_in_navbar=False):
         form(pages, workspace, queue)

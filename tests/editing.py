@@ -65,7 +65,7 @@ class Server:
                 env=environment,
             )
         try:
-            self._wait()
+            self.wait_for("/api/info")
         except BaseException:
             self._end()
             raise
@@ -74,12 +74,12 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    def _wait(self) -> None:
-        """Until it answers; the canvas needs no more."""
+    def wait_for(self, path: str) -> None:
+        """Until it answers `path`: `/api/info` is all the canvas needs, `/config` is Gradio's."""
         ticking = threading.Event()
         for _ in range(SECONDS * 20):
             try:
-                with urllib.request.urlopen(f"{self.url}/api/info", timeout=5):
+                with urllib.request.urlopen(f"{self.url}{path}", timeout=5):
                     return
             except urllib.error.HTTPError as answer:
                 if answer.code == 401:  # it asks for a password, so it is there

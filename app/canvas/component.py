@@ -1,7 +1,7 @@
-"""The canvas, the bundle `build_backend` made, over the whole window: as a page of its own, and as a Gradio component.
+"""The canvas, the bundle `build_backend` made, over the whole window: as a Gradio component, and as a page of its own.
 
-The server answers `/canvas/` with the files of the bundle. The page of its own needs no Gradio, whose own page takes
-seconds to import, and seconds more to load in a browser that never saw it.
+The server answers `/canvas/` with the files of the bundle. The page of its own is for shares, and for the seconds that
+importing Gradio takes.
 """
 
 from __future__ import annotations

@@ -39,12 +39,6 @@ mimetypes.add_type("text/javascript", ".js")
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/")
-def canvas() -> HTMLResponse:
-    """The canvas."""
-    return _canvas("Latentloom")
-
-
 @router.get("/share/{token}")
 def shared(token: str, workspace: ItsWorkspace) -> HTMLResponse:
     """The canvas with a shared workflow, read only."""
@@ -81,7 +75,8 @@ class Bundle(StaticFiles):
 class Pages:
     """Gradio's pages, prepared in a thread while the server already answers: importing Gradio takes seconds.
 
-    `first` is what is wanted sooner; both at once would take as long, and the sooner one longer.
+    Until then `/` is the canvas without Gradio around it, which looks and works the same. `first` is what is wanted
+    sooner; both at once would take as long, and the sooner one longer.
     """
 
     def __init__(self, workspace: Workspace, queue: Queue, first: Callable[[], None]) -> None:
@@ -103,6 +98,8 @@ class Pages:
             await send({"type": "websocket.close", "code": 1013})
 
     def _not_yet(self, request: Request) -> Response:
+        if request.url.path == "/":
+            return _canvas("Latentloom")
         if "text/html" not in request.headers.get("accept", ""):
             return problem_response(503, self._failure or "The page is being prepared; ask again in a second.")
         if self._failure:

@@ -171,7 +171,8 @@ def test_an_open_server_has_nobody_to_sign_out(editor: Editor):
     expect(editor.find("sign-out")).to_have_count(0)
 
 
-def test_the_canvas_is_a_gradio_component_too(editor: Editor):
-    editor.open("/gradio?template=text_to_image")
+def test_the_canvas_is_shown_by_gradio_once_that_is_there(editor: Editor):
+    editor.server.wait_for("/config")
+    editor.open("/?template=text_to_image")
     assert "sample" in editor.content["nodes"]
     assert editor.page.evaluate("() => Boolean(window.gradio_config)")

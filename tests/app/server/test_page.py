@@ -57,9 +57,15 @@ def answered(client, status: int, path: str = "/app"):
     raise AssertionError(response.status_code)
 
 
-def test_the_canvas_needs_no_gradio(client, editor):
+def test_the_canvas_is_shown_before_gradio_is_there_and_then_by_gradio(client, editor):
     page = client.get("/", headers=PERSON)
     assert page.status_code == 200 and "/canvas/" in page.text and "<title>Latentloom</title>" in page.text
+    editor.may_go_on.set()
+    answered(client, 200)
+    assert client.get("/", headers=PERSON).text == "gradio "
+
+
+def test_the_icon_needs_no_gradio(client):
     assert client.get("/favicon.ico").headers["content-type"] == "image/svg+xml"
 
 
