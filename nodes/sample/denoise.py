@@ -51,6 +51,7 @@ def denoise(
     Without `schedule`, `sampler` and `guidance`: 25 steps, the model's own sampler, classifier-free guidance as strong
     as is usual for the model. Without `negative` the model's empty prompt stands for it. A guidance-distilled network
     is told the scale and evaluates one branch, unless `distilled_guidance` tells it another: it is then guided as well.
+    What a guidance does besides (PAG, NAG, autoguidance) it does in either case.
 
     With `latent` the picture begins from it (https://arxiv.org/abs/2108.01073): noise is added for the last `strength`
     of the steps, or from `start_step` on. With `mask` too, only what the mask covers changes: the rest is put back
