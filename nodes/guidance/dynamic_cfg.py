@@ -52,7 +52,7 @@ class Dynamic(Guidance):
         import torch
 
         scorers = [reward.begin(self.prompts) for reward in self.rewards]
-        chosen: Tensor | None = None  # (B,) which of the scales
+        last: Tensor | None = None  # (B,) which of the scales
         before: Tensor | None = None  # (B, evaluators) their means when they last looked
         told: list[list[float]] = conditions.notes.setdefault("guidance_scales", [])
         decoded = 0
@@ -65,16 +65,16 @@ class Dynamic(Guidance):
             return torch.stack([torch.stack([score(pixels) for score in scorers], -1) for pixels in pictures])
 
         def guide(predict: Predict, sample: Tensor, step: Step) -> Tensor:
-            nonlocal chosen, before
+            nonlocal last, before
             negative, positive = predict(sample, step.timestep, (conditions.negative, conditions.positive))
             candidates = torch.stack([negative + scale * (positive - negative) for scale in self.scales])
-            if chosen is None:
-                chosen = torch.zeros(len(sample), dtype=torch.long)
+            chosen = torch.zeros(len(sample), dtype=torch.long) if last is None else last
             if self.looks(step):
                 scores = look(candidates, sample, step).double()
                 means = scores.mean(0)
                 chosen = (scores * weights(self.weighting, means, before)).sum(-1).argmax(0)
                 before = means
+            last = chosen
             told.append([self.scales[index] for index in chosen.tolist()])
             conditions.notes["candidates_decoded"] = decoded
             return candidates[chosen.to(candidates.device), torch.arange(len(sample), device=candidates.device)]

@@ -7,8 +7,9 @@ are sorted, without doubles, and none is tried twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 
 Candidate = tuple[int, ...]
@@ -71,7 +72,8 @@ class Search:
 
         if parents:
             fill(self.mutations, lambda: self.mutated(random.choice(parents), random))
-            fill(len(members) + self.crossovers, lambda: crossed(*random.choices(parents, k=2), random))
+            pair = partial(random.choices, parents, k=2)
+            fill(len(members) + self.crossovers, lambda: crossed(pair(), random))
         fill(self.population, lambda: ordered(random.sample(range(self.lowest, self.highest + 1), steps)))
         return members
 
@@ -98,9 +100,9 @@ class Evolution:
         return sorted(self.tried, key=lambda each: -self.tried[each])[:count]
 
 
-def crossed(one: Candidate, other: Candidate, random: Random) -> Candidate:
-    """Each place taken from either parent; shorter where both gave the same timestep."""
-    return ordered(random.choice(pair) for pair in zip(one, other, strict=True))
+def crossed(parents: Sequence[Candidate], random: Random) -> Candidate:
+    """Each place taken from one of two parents; shorter where both gave the same timestep."""
+    return ordered(random.choice(both) for both in zip(*parents, strict=True))
 
 
 def ordered(timesteps: Iterable[int]) -> Candidate:

@@ -224,7 +224,8 @@ def test_a_fit_says_how_well_it_holds_and_for_what(sd: Studio, fitted: tuple[Pat
     assert len(made["times"]) == 6
     assert notes["files"] == [str(path)]
     assert [row[0] for row in fit.errors.rows] == list(range(6))
-    for _, training, test, instead in fit.errors.rows:
+    for row in fit.errors.rows:
+        training, test, instead = (float(each or 0) for each in row[1:])
         assert 0 <= training <= test * 1.5 and test < instead
 
 

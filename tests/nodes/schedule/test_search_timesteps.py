@@ -91,7 +91,7 @@ def test_mutation_changes_timesteps_by_chance_to_unused_ones() -> None:
 
 def test_crossover_takes_each_place_from_a_parent() -> None:
     random = Random(0)
-    children = {crossed(FIRST, TARGET, random) for _ in range(200)}
+    children = {crossed((FIRST, TARGET), random) for _ in range(200)}
     assert all(set(child) <= set(FIRST) | set(TARGET) for child in children)
     assert len(children) == 2**4
 
