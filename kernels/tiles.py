@@ -25,7 +25,7 @@ def place(tile_rows: tl.constexpr, length, heads):
 @triton.jit
 def at(base, batch, head, strides):
     """Where a head begins; 64 bits, as offsets of videos do not fit 32."""
-    return base + batch.to(tl.int64) * strides[0] + head.to(tl.int64) * strides[1]
+    return base + tl.cast(batch, tl.int64) * strides[0] + tl.cast(head, tl.int64) * strides[1]
 
 
 @triton.jit

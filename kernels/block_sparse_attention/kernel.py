@@ -1,8 +1,8 @@
 """Attention to some blocks of keys, for each block of queries: softmax over the keys in them, and over no others.
 
-The walk over keys is that of `flash_attention`; its stations are read from a list, so that a block not attended to costs
-nothing. Going back, keys read the transposed list. Which blocks to attend to is the matter of methods: SparseD (Wang et
-al., 2025, https://arxiv.org/abs/2509.24014), SLA (Zhang et al., 2025, https://arxiv.org/abs/2509.24006).
+The walk over keys is that of `flash_attention`; its stations are read from a list, so that a block not attended to
+costs nothing. Going back, keys read the transposed list. Which blocks to attend to is the matter of methods: SparseD
+(Wang et al., 2025, https://arxiv.org/abs/2509.24014), SLA (Zhang et al., 2025, https://arxiv.org/abs/2509.24006).
 """
 
 from __future__ import annotations

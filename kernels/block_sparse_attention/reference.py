@@ -1,4 +1,4 @@
-"""Block-sparse attention by its definition: attention under the mask of single queries and keys that the blocks make."""
+"""Block-sparse attention by its definition: attention under the mask of single queries and keys that blocks make."""
 
 from __future__ import annotations
 
