@@ -19,11 +19,13 @@ from ..flash_attention import reference
 
 
 def guided(positive: Tensor, negative: Tensor, guidance: float, tau: float, alpha: float) -> Tensor:
-    """Z of two attentions (B, H, L, D)."""
+    """Z of two attentions (B, H, L, D), computed in float32 at least and given in their type."""
+    dtype = positive.dtype
+    positive, negative = (x.to(torch.promote_types(dtype, torch.float32)) for x in (positive, negative))
     beyond = positive + (guidance - 1) * (positive - negative)
     norm, norm_beyond = (tensor.abs().sum((1, 3), keepdim=True) for tensor in (positive, beyond))
     share = torch.where(norm_beyond > tau * norm, tau * norm / norm_beyond, 1.0)
-    return positive + alpha * (beyond * share - positive)
+    return (positive + alpha * (beyond * share - positive)).to(dtype)
 
 
 def nag_attention(
