@@ -34,7 +34,8 @@ def field(page: Page, name: str, tag: str = "textarea"):
 def test_a_public_setting_is_typed_and_the_picture_comes(page: Page, server: Server):
     shown(page, "/app?template=text_to_image")
     expect(page.get_by_role("heading", name="Text to image")).to_be_visible()
-    expect(page.locator('[id="schedule.steps"] input[type=range]')).to_be_visible()
+    expect(page.locator('[id="guidance.scale"] input[type=range]')).to_be_visible()
+    expect(field(page, "schedule.steps", "input[type=number]")).to_have_value("25")
     assert page.locator('[id="sampler.name"]').count() == 0
     field(page, "prompt.text").fill("a large blue ring on a beige background")
     page.locator("#app-run").click()
