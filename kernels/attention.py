@@ -166,9 +166,15 @@ def attend_guided(
     if wanted == "triton" or (wanted == "auto" and why is None):
         from .nag_attention.kernel import nag_attention
 
-        settings = {"guidance": guidance, "tau": tau, "alpha": alpha}
-        biases = {"bias": bias, "bias_negative": bias_negative}
-        out = nag_attention(q, k, v, k_negative, v_negative, **settings, **biases, scale=scale)
+        out = nag_attention(
+            *(q, k, v, k_negative, v_negative),
+            guidance=guidance,
+            tau=tau,
+            alpha=alpha,
+            bias=bias,
+            bias_negative=bias_negative,
+            scale=scale,
+        )
         return Attended(out, Choice("triton", "our kernel does both attentions and the guidance at once"))
     positive = attend(q, k, v, bias=bias, scale=scale, wanted=wanted)
     negative = attend(q, k_negative, v_negative, bias=bias_negative, scale=scale, wanted=wanted)

@@ -115,8 +115,7 @@ def run(name: str, ask: Ask, offered: Offered) -> tuple[Tensor, Tensor | None]:
     bias = ask.mask()
     causal = ask.causal and bias is None
     if name == "reference":
-        out = reference.flash_attention(q, k, v, bias=bias, scale=ask.scale, causal=causal, with_lse=ask.with_lse)
-        return out if isinstance(out, tuple) else (out, None)
+        return reference.flash_attention(q, k, v, bias=bias, scale=ask.scale, causal=causal)
     attend_by = partial(scaled_dot_product_attention, attn_mask=bias, is_causal=causal, scale=ask.scale)
     if name == "sdpa":
         return attend_by(q, k, v), None

@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 import torch
 import triton
 from torch import Tensor
+from triton import knobs
 
 LOG2E = math.log2(math.e)
 """Kernels exponentiate with base 2, which the hardware does; scores are brought to units of log 2 beforehand."""
 
-INTERPRETED = triton.knobs.runtime.interpret
+INTERPRETED = knobs.runtime.interpret
 """TRITON_INTERPRET=1 runs kernels in NumPy, on the CPU, one program after the other: for tests."""
 
 TUNED = torch.cuda.is_available() and not INTERPRETED

@@ -5,6 +5,9 @@ A head dimension is WIDE + REST columns (`launch.split`), so a tile is a pair; w
 read. ALIGN divides the length: a tile no longer than that needs no mask. Strides are those of (B, H, L, D).
 """
 
+# pyright: reportArgumentType=false, reportCallIssue=false
+# Constants of kernels are plain numbers to those who call them.
+
 from __future__ import annotations
 
 import triton

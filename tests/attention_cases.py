@@ -50,8 +50,8 @@ def tensor(case: Case, length: int, grad: bool = False) -> Tensor:
     return drawn.requires_grad_(grad)
 
 
-def exact(*tensors: Tensor) -> list[Tensor]:
-    """Copies in double precision, for the reference."""
+def exact(*tensors: Tensor) -> Any:
+    """Copies in double precision, for the reference, as a list."""
     return [tensor.detach().double().requires_grad_(tensor.requires_grad) for tensor in tensors]
 
 

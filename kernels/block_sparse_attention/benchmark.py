@@ -32,7 +32,7 @@ def rows(given: Namespace) -> Iterator[dict[str, Any]]:
             inputs, blocks = shape.draw(given.dtype, grad=given.backward), drawn(shape, given.keep, size)
             back = differentiating(*inputs) if given.backward else lambda out: out
             calls = {
-                "ours": lambda i=inputs, b=blocks, back=back: back(block_sparse_attention(*i, b)),  # pyright: ignore[reportArgumentType]
+                "ours": lambda i=inputs, b=blocks, back=back: back(block_sparse_attention(*i, blocks=b).out),
                 **dense(*inputs, back),
             }
             share = blocks.mask.float().mean().item()

@@ -11,16 +11,14 @@ from torch import Tensor
 
 from ..blocks import Blocks, check
 from ..flash_attention.kernel import attention
+from ..flash_attention.reference import Attention
 
 
-def block_sparse_attention(
-    q: Tensor, k: Tensor, v: Tensor, blocks: Blocks, *, scale: float | None = None, with_lse: bool = False
-) -> Tensor | tuple[Tensor, Tensor]:
+def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, blocks: Blocks, *, scale: float | None = None) -> Attention:
     """Attention of queries (B, H, L, D) to keys and values (B, H, M, D) within `blocks` (`blocks.prepare`).
 
     A block of queries with no block of keys is zero, and its log-sum-exp -inf. All else as in `flash_attention`,
     gradients too. Raises `ValueError` where the blocks do not cover the lengths.
     """
     check(blocks, q, k)
-    out, lse = attention(q, k, v, blocks=blocks, scale=scale)
-    return (out, lse) if with_lse else out
+    return attention(q, k, v, blocks=blocks, scale=scale)

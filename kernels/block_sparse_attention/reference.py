@@ -5,13 +5,11 @@ from __future__ import annotations
 from torch import Tensor
 
 from ..blocks import Blocks, check, elements
-from ..flash_attention import reference
+from ..flash_attention.reference import Attention, flash_attention
 
 
-def block_sparse_attention(
-    q: Tensor, k: Tensor, v: Tensor, blocks: Blocks, *, scale: float | None = None, with_lse: bool = False
-) -> Tensor | tuple[Tensor, Tensor]:
+def block_sparse_attention(q: Tensor, k: Tensor, v: Tensor, blocks: Blocks, *, scale: float | None = None) -> Attention:
     """What `kernel.block_sparse_attention` computes, with the whole matrix of scores in memory."""
     check(blocks, q, k)
     seen = elements(blocks, q.shape[2], k.shape[2])
-    return reference.flash_attention(q, k, v, bias=seen, scale=scale, with_lse=with_lse)
+    return flash_attention(q, k, v, bias=seen, scale=scale)

@@ -229,7 +229,7 @@ def backward(
     causal: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Of the sum of out grad_out and lse grad_lse, after q, k and v."""
-    grads = tuple(torch.empty_like(tensor) for tensor in (q, k, v))
+    grads = (torch.empty_like(q), torch.empty_like(k), torch.empty_like(v))
     batch, heads, n_queries, _ = q.shape
     n_keys = k.shape[2]
     dot = (grad_out.float() * out.float()).sum(-1)

@@ -22,6 +22,7 @@ from ..blocks import Blocks
 from ..launch import LOG2E, OPTIONS, alignment, checked, config, grid, head_of, kind, pairs, tiles, tuned, widened
 from ..tiles import at, attend, load_pair, place, store_pair
 from .backward import backward
+from .reference import Attention
 
 
 @tuned(
@@ -195,8 +196,8 @@ def attention(
     blocks: Blocks | None = None,
     scale: float | None = None,
     causal: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """Attention and its log-sum-exp, over all keys or those in `blocks`."""
+) -> Attention:
+    """Over all keys, or those in `blocks`, which the caller has checked."""
     q, k, v = checked(q, k, v)
     shape = (*q.shape[:3], k.shape[2])
     if bias is not None:
@@ -208,7 +209,8 @@ def attention(
         found = (*blocks.of_queries, *blocks.of_keys)
         lists = [tensor.expand(*shape[:2], *tensor.shape[2:]) for tensor in found]
     size = 0 if blocks is None else blocks.size
-    return _attention(q, k, v, bias, *lists, size, q.shape[3] ** -0.5 if scale is None else scale, causal)
+    by = q.shape[3] ** -0.5 if scale is None else scale
+    return Attention(*_attention(q, k, v, bias, *lists, size, by, causal))
 
 
 def flash_attention(
@@ -219,14 +221,12 @@ def flash_attention(
     bias: Tensor | None = None,
     scale: float | None = None,
     causal: bool = False,
-    with_lse: bool = False,
-) -> Tensor | tuple[Tensor, Tensor]:
+) -> Attention:
     """softmax(q k^T scale + bias) v, for queries (B, H, L, D) and keys and values (B, H, M, D) with any strides.
 
     float32, float16 or bfloat16; D up to 256; B or H of 1 is repeated. `bias` broadcasts to (B, H, L, M): numbers are
     added, and of a boolean mask True is what is seen. `scale` is D^-1/2. `causal`: query i sees keys 0 to i. A row that
-    sees nothing is zero. `with_lse` also gives the log-sum-exp of each row, (B, H, L) in float32, -inf for such a row.
-    Differentiable in q, k and v, also through the log-sum-exp. Raises `ValueError` for what does not fit.
+    sees nothing is zero, and its log-sum-exp, (B, H, L) in float32, is -inf. Both results are differentiable in q, k
+    and v. Raises `ValueError` for what does not fit.
     """
-    out, lse = attention(q, k, v, bias=bias, scale=scale, causal=causal)
-    return (out, lse) if with_lse else out
+    return attention(q, k, v, bias=bias, scale=scale, causal=causal)

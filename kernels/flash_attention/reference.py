@@ -7,8 +7,17 @@ A row whose keys are all masked has lse = -inf and O = 0.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
+
+
+class Attention(NamedTuple):
+    """O (B, H, L, D) in the type of q, and lse (B, H, L)."""
+
+    out: Tensor
+    lse: Tensor
 
 
 def flash_attention(
@@ -19,8 +28,7 @@ def flash_attention(
     bias: Tensor | None = None,
     scale: float | None = None,
     causal: bool = False,
-    with_lse: bool = False,
-) -> Tensor | tuple[Tensor, Tensor]:
+) -> Attention:
     """What `kernel.flash_attention` computes, with the whole matrix of scores in memory, in float32 at least."""
     wide = torch.promote_types(q.dtype, torch.float32)
     scores = q.to(wide) @ k.to(wide).transpose(-1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
@@ -31,4 +39,4 @@ def flash_attention(
     empty = (scores == -torch.inf).all(-1, keepdim=True)
     lse = scores.masked_fill(empty, 0).logsumexp(-1, keepdim=True)
     out = ((scores - lse).exp() @ v.to(wide)).to(q.dtype)
-    return (out, lse.masked_fill(empty, -torch.inf).squeeze(-1)) if with_lse else out
+    return Attention(out, lse.masked_fill(empty, -torch.inf).squeeze(-1))

@@ -5,6 +5,9 @@ A tile of queries is read once and attends to both prompts. What one head knows,
 the two norms; R belongs to a token, all heads together, so a second pass over Z+ and Z~ mixes them.
 """
 
+# pyright: reportArgumentType=false, reportCallIssue=false
+# Constants of kernels are plain numbers to those who call them.
+
 from __future__ import annotations
 
 import torch

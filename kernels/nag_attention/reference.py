@@ -15,7 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..flash_attention import reference
+from ..flash_attention.reference import flash_attention
 
 
 def guided(positive: Tensor, negative: Tensor, guidance: float, tau: float, alpha: float) -> Tensor:
@@ -46,6 +46,6 @@ def nag_attention(
     q, k, v, k_negative, v_negative = (
         tensor.to(torch.promote_types(tensor.dtype, torch.float32)) for tensor in (q, k, v, k_negative, v_negative)
     )
-    positive = reference.flash_attention(q, k, v, bias=bias, scale=scale)
-    negative = reference.flash_attention(q, k_negative, v_negative, bias=bias_negative, scale=scale)
-    return guided(positive, negative, guidance, tau, alpha)  # pyright: ignore[reportArgumentType]
+    positive = flash_attention(q, k, v, bias=bias, scale=scale).out
+    negative = flash_attention(q, k_negative, v_negative, bias=bias_negative, scale=scale).out
+    return guided(positive, negative, guidance, tau, alpha)

@@ -30,8 +30,8 @@ def rows(given: Namespace) -> Iterator[dict[str, Any]]:
             inputs = shape.draw(given.dtype, grad=given.backward)
             back = differentiating(*inputs) if given.backward else lambda out: out
             calls = {
-                "ours": lambda i=inputs, size=size, back=back: back(ours(*i, "marginal", size)),
-                "over all keys": lambda i=inputs, size=size, back=back: back(ours(*i, "all", size)),
+                "ours": lambda i=inputs, size=size, back=back: back(ours(*i, over="marginal", size=size)),
+                "over all keys": lambda i=inputs, size=size, back=back: back(ours(*i, over="all", size=size)),
                 "division": partial(divide, *inputs[:2], **shares, size=size),
                 **dense(*inputs, back),
             }

@@ -22,6 +22,5 @@ def sparse_linear_attention(
     given. Shapes and types as in `flash_attention`. Raises `ValueError` for what does not fit.
     """
     q, k, v = checked(q, k, v)
-    sparse = block_sparse_attention(q, k, v, division.critical, scale=scale)
-    assert isinstance(sparse, Tensor)
+    sparse = block_sparse_attention(q, k, v, division.critical, scale=scale).out
     return Parts(sparse, linear_attention(q, k, v, division, over))

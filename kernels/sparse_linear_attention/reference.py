@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..block_sparse_attention import reference
+from ..block_sparse_attention.reference import block_sparse_attention
 from ..blocks import elements
 from .division import Division, Over
 
@@ -32,8 +32,7 @@ def sparse_linear_attention(
     q: Tensor, k: Tensor, v: Tensor, division: Division, *, over: Over = "marginal", scale: float | None = None
 ) -> Parts:
     """What `kernel.sparse_linear_attention` computes, with whole matrices in memory, in float32 at least."""
-    sparse = reference.block_sparse_attention(q, k, v, division.critical, scale=scale)
-    assert isinstance(sparse, Tensor)
+    sparse = block_sparse_attention(q, k, v, division.critical, scale=scale).out
     wide = torch.promote_types(q.dtype, torch.float32)
     weights = q.to(wide).softmax(-1) @ k.to(wide).softmax(-1).transpose(-1, -2)
     if over == "all":

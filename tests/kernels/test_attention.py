@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 import torch
@@ -40,7 +41,7 @@ def test_dense_attention_is_pytorchs_and_says_by_which_backend():
     assert found.lse is None
 
 
-MASKS = [
+MASKS: list[dict[str, Any]] = [
     {},
     {"causal": True},
     {"bias": torch.randn(1, 3, 20, 30)},
@@ -52,11 +53,11 @@ MASKS = [
 
 @pytest.mark.parametrize("asked", MASKS, ids=range(len(MASKS)))
 @pytest.mark.parametrize("wanted", ["sdpa", "sdpa_math", "reference"])
-def test_implementations_agree(asked, wanted):
+def test_implementations_agree(asked: Any, wanted):
     q, k, v = Case(2, 3, 20, 30, 40).draw(grad=False)
     asked = {name: x.to(DEVICE) if isinstance(x, torch.Tensor) else x for name, x in asked.items()}
     found = attention.attend(q, k, v, **asked, wanted=wanted)
-    near(found.out, reference.flash_attention(*exact(q, k, v), **asked), F32)
+    near(found.out, reference.flash_attention(*exact(q, k, v), **asked).out, F32)
     assert found.choice.name == wanted
 
 
@@ -79,10 +80,11 @@ def test_a_cpu_never_runs_our_kernels():
         "sdpa",
         "PyTorch's attention under a mask, which skips nothing: Triton kernels run on a GPU, and this is cpu",
     )
-    near(found.out, block_sparse.block_sparse_attention(*exact(q, k, v), blocks), F32)
+    near(found.out, block_sparse.block_sparse_attention(*exact(q, k, v), blocks=blocks).out, F32)
     found = attention.attend(q, k, v, with_lse=True)
     assert found.choice.name == "reference"
-    near(found.lse, reference.flash_attention(*exact(q, k, v), with_lse=True)[1], F32)
+    assert found.lse is not None
+    near(found.lse, reference.flash_attention(*exact(q, k, v)).lse, F32)
     with pytest.raises(ValueError, match=r"'triton' cannot do this: .* this is cpu\. These can: sdpa, "):
         attention.attend(q, k, v, wanted="triton")
     assert attention.attend(q, k, v, wanted="fastest").choice.why.endswith("timed on a GPU, without gradients")
@@ -94,10 +96,11 @@ def test_blocks_and_log_sum_exp_are_for_our_kernel():
     blocks = prepare(torch.tensor([[[[True, False], [True, True]]]], device=DEVICE))
     found = attention.attend(q, k, v, blocks=blocks)
     assert found.choice == ("triton", "our kernel, for blocks to be skipped")
-    near(found.out, block_sparse.block_sparse_attention(*exact(q, k, v), blocks), F32)
+    near(found.out, block_sparse.block_sparse_attention(*exact(q, k, v), blocks=blocks).out, F32)
     found = attention.attend(q, k, v, with_lse=True)
     assert found.choice == ("triton", "our kernel, for the log-sum-exp")
-    near(found.lse, reference.flash_attention(*exact(q, k, v), with_lse=True)[1], F32)
+    assert found.lse is not None
+    near(found.lse, reference.flash_attention(*exact(q, k, v)).lse, F32)
     assert attention.attend(q, k, v).choice.name == "sdpa"
     assert attention.attend(q, k, v, wanted="triton").choice == ("triton", "triton was asked for")
 
@@ -158,7 +161,7 @@ def test_sparse_linear_attention(over):
     q, k, v = Case(1, 2, 130, 200, 16).draw(grad=False)
     division = divide(q, k, critical=0.4, negligible=0.3)
     parts, choice = attention.attend_sparse_linear(q, k, v, division, over=over)
-    for mine, theirs in zip(parts, sparse_linear_attention(*exact(q, k, v), division, over=over), strict=True):
+    for mine, theirs in zip(parts, sparse_linear_attention(*exact(q, k, v), division=division, over=over), strict=True):
         near(mine, theirs, F32)
     assert choice.name == ("triton" if DEVICE == "cuda" else "sdpa")
 

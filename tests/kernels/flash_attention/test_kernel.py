@@ -36,8 +36,8 @@ CASES = [
 def test_attention_and_its_gradients(case: Case):
     inputs = case.draw()
     wide = exact(*inputs)
-    got = kernel.flash_attention(*inputs, with_lse=True)
-    want = reference.flash_attention(*wide, with_lse=True)
+    got = kernel.flash_attention(*inputs)
+    want = reference.flash_attention(*wide)
     near(got[0], want[0], case.dtype)
     near(got[1], want[1], F32)
     grads_near(got, inputs, want, wide, case.dtype)
@@ -51,7 +51,7 @@ def test_bias_and_mask_broadcast(shape, boolean):
     bias = torch.randn(shape, device=DEVICE)
     bias = bias > 0 if boolean else bias
     wide = exact(*inputs)
-    got, want = kernel.flash_attention(*inputs, bias=bias), reference.flash_attention(*wide, bias=bias)
+    got, want = kernel.flash_attention(*inputs, bias=bias).out, reference.flash_attention(*wide, bias=bias).out
     near(got, want, F32)
     grads_near((got,), inputs, (want,), wide, F32)
 
@@ -60,8 +60,8 @@ def test_bias_and_mask_broadcast(shape, boolean):
 def test_causal(queries, keys):
     inputs = Case(1, 1, queries, keys, 32).draw()
     wide = exact(*inputs)
-    got = kernel.flash_attention(*inputs, causal=True)
-    want = reference.flash_attention(*wide, causal=True)
+    got = kernel.flash_attention(*inputs, causal=True).out
+    want = reference.flash_attention(*wide, causal=True).out
     near(got, want, F32)
     grads_near((got,), inputs, (want,), wide, F32)
 
@@ -72,7 +72,7 @@ def test_a_row_that_sees_nothing_is_zero_and_has_no_gradient(boolean):
     seen = torch.ones(40, 50, dtype=torch.bool, device=DEVICE)
     seen[3] = seen[36] = False
     bias = seen if boolean else torch.zeros(40, 50, device=DEVICE).masked_fill(~seen, -torch.inf)
-    out, lse = kernel.flash_attention(*inputs, bias=bias, with_lse=True)
+    out, lse = kernel.flash_attention(*inputs, bias=bias)
     assert out[:, :, [3, 36]].count_nonzero() == 0
     assert (lse[:, :, [3, 36]] == -torch.inf).all()
     assert lse[:, :, 4].isfinite().all()
@@ -80,7 +80,7 @@ def test_a_row_that_sees_nothing_is_zero_and_has_no_gradient(boolean):
     assert found[0][:, :, [3, 36]].count_nonzero() == 0
     wide = exact(*inputs)
     for mine, theirs in zip(
-        found, torch.autograd.grad(reference.flash_attention(*wide, bias=bias).sum(), wide), strict=True
+        found, torch.autograd.grad(reference.flash_attention(*wide, bias=bias).out.sum(), wide), strict=True
     ):
         near(mine, theirs, F32)
 
@@ -90,15 +90,15 @@ def test_one_batch_and_one_head_of_keys_serve_all():
     k = torch.randn(1, 4, 30, 32, device=DEVICE, requires_grad=True)
     v = torch.randn(2, 1, 30, 32, device=DEVICE, requires_grad=True)
     wide = exact(q, k, v)
-    got, want = kernel.flash_attention(q, k, v), reference.flash_attention(*wide)
+    got, want = kernel.flash_attention(q, k, v).out, reference.flash_attention(*wide).out
     near(got, want, F32)
     grads_near((got,), (q, k, v), (want,), wide, F32)
 
 
 def test_scores_far_apart_do_not_overflow():
     q, k, v = Case(1, 1, 40, 130, 32).draw()
-    got = kernel.flash_attention(q, k, v, scale=300.0, with_lse=True)
-    want = reference.flash_attention(*exact(q, k, v), scale=300.0, with_lse=True)
+    got = kernel.flash_attention(q, k, v, scale=300.0)
+    want = reference.flash_attention(*exact(q, k, v), scale=300.0)
     near(got[1], want[1], F32)
     assert not got[0].isnan().any()
     assert got[0].abs().max() <= v.abs().max() * 1.00001
@@ -108,23 +108,23 @@ def test_two_halves_of_the_keys_merge_by_their_log_sum_exp():
     """What methods rely on that attend to parts of the keys by turns."""
     q, k, v = Case(1, 2, 33, 150, 40).draw(grad=False)
     (a, lse_a), (b, lse_b) = (
-        kernel.flash_attention(q, k[:, :, part], v[:, :, part], with_lse=True) for part in (slice(70), slice(70, None))
+        kernel.flash_attention(q, k[:, :, part], v[:, :, part]) for part in (slice(70), slice(70, None))
     )
     share = torch.sigmoid(lse_a - lse_b)[..., None]
-    near(share * a + (1 - share) * b, kernel.flash_attention(q, k, v).double(), F32)
+    near(share * a + (1 - share) * b, kernel.flash_attention(q, k, v).out, F32)
 
 
 def test_the_result_lies_in_memory_as_the_queries_do():
     """So that merging heads after attention copies nothing."""
     q, k, v = Case(2, 3, 20, 20, 32, layout="transposed").draw(grad=False)
-    out = kernel.flash_attention(q, k, v)
+    out = kernel.flash_attention(q, k, v).out
     assert out.stride() == q.stride()
     assert out.transpose(1, 2).flatten(2).data_ptr() == out.data_ptr()
 
 
 def test_two_runs_give_the_same_bits():
     inputs = Case(1, 2, 65, 77, 40).draw()
-    first, second = (torch.autograd.grad(kernel.flash_attention(*inputs).sum(), inputs) for _ in range(2))
+    first, second = (torch.autograd.grad(kernel.flash_attention(*inputs).out.sum(), inputs) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
@@ -133,7 +133,7 @@ def test_operations_are_counted():
 
     q, k, v = Case(2, 3, 20, 30, 40).draw()
     with FlopCounterMode(display=False) as counter:
-        out = kernel.flash_attention(q, k, v)
+        out = kernel.flash_attention(q, k, v).out
     assert counter.get_total_flops() == 4 * 2 * 3 * 20 * 30 * 40
     with FlopCounterMode(display=False) as counter:
         out.sum().backward()

@@ -47,14 +47,14 @@ def test_without_negligible_blocks_it_is_what_the_authors_publish(over: Over):
 def test_all_critical_is_attention():
     q, k, v = drawn()
     found = sparse_linear_attention(q, k, v, divide(q, k, critical=1.0, negligible=0.1))
-    torch.testing.assert_close(found.sparse, dense.flash_attention(q, k, v))
+    torch.testing.assert_close(found.sparse, dense.flash_attention(q, k, v).out)
     assert found.linear.count_nonzero() == 0
 
 
 def test_the_sparse_part_is_block_sparse_attention():
     q, k, v = drawn()
     division = divide(q, k, critical=0.4)
-    expected = block_sparse.block_sparse_attention(q, k, v, division.critical)
+    expected = block_sparse.block_sparse_attention(q, k, v, division.critical).out
     assert torch.equal(sparse_linear_attention(q, k, v, division, over="all").sparse, expected)
 
 
