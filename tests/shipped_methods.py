@@ -41,7 +41,7 @@ class Offered:
 
 def names() -> list[str]:
     """Of the workflows of one method each."""
-    every = (file.stem for file in sorted(FOLDER.glob("*.json")))
+    every = sorted(file.stem for file in FOLDER.glob("*.json") if MEASURE in Workflow.read(file, UPGRADES).nodes)
     return [name for name in every if not name.startswith("compare_") and name != "everything_together"]
 
 
