@@ -35,11 +35,11 @@ class Search:
 
     def run(
         self,
-        first: Candidate,
+        first: Sequence[Candidate],
         fitness: Callable[[Candidate], float],
         tell: Callable[[Evolution], None] = lambda found: None,
     ) -> Evolution:
-        """What was found from `first` on, the more `fitness` the better. `tell` is called after each list tried.
+        """What was found from the lists `first` on, the more `fitness` the better; `tell` hears of each list tried.
 
         The same lists are tried in the same order whenever seed and fitnesses are the same.
         """
@@ -56,9 +56,9 @@ class Search:
         return found
 
     def _population(
-        self, first: Candidate, parents: list[Candidate], tried: set[Candidate], random: Random
+        self, first: Sequence[Candidate], parents: list[Candidate], tried: set[Candidate], random: Random
     ) -> list[Candidate]:
-        steps, members = len(first), [] if parents else [first]
+        steps, members = len(first[0]), [] if parents else list(first[: self.population])
         seen = tried | set(members)
 
         def fill(size: int, make: Callable[[], Candidate]) -> None:

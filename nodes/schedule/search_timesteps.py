@@ -1,7 +1,7 @@
 """AutoDiffusion: a search for the timesteps that few steps should stop at (Li et al., 2023,
 https://arxiv.org/abs/2309.10438).
 
-An evolutionary search over falling lists of timesteps, which begins from the evenly spaced one (`evolution.py`). The
+An evolutionary search over falling lists of timesteps, which begins from the usual spacings (`evolution.py`). The
 authors tell lists apart by the FID of 1000 to 5000 pictures; here by how close the pictures are to those of many steps
 from the same noise, as a peak signal-to-noise ratio of all their values together,
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, get_args
 
 from pydantic import Field
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Found(NamedTuple):
-    """The best schedule, the best fitness after each epoch, and the best lists beside the evenly spaced one."""
+    """The best schedule, the best fitness after each epoch, and the best lists beside the usual spacings."""
 
     schedule: Schedule
     figure: Figure
@@ -81,7 +81,7 @@ def search_timesteps(
 
     if (reward is None) != (prompts is None):
         raise NodeError("A reward judges by prompts: wire both, or none to search for likeness to many steps.")
-    first, lowest, highest = evenly(model, noise, sampler, steps)
+    usual, lowest, highest = spaced(model, noise, sampler, steps)
     job = Job(model, noise, positive, negative, sampler, guidance)
     measure = likeness(job, reference_steps, at_once, progress)
     if reward is not None and prompts is not None:
@@ -94,14 +94,14 @@ def search_timesteps(
         top = found.top(1)[0]
         progress.step(len(found.tried), epochs * population, f"best {found.tried[top]:.4f} at {list(top)}")
 
-    found = search.run(first, lambda candidate: journal.remember(candidate, measure), tell)
+    found = search.run(tuple(usual), lambda candidate: journal.remember(candidate, measure), tell)
     top = found.top(best)
     schedule = Schedule(steps, timesteps=top[0])
     path = files.target(f"{name}.json")
     facts = {
         "sought": aim,
         "fitness": found.tried[top[0]],
-        "evenly_spaced": found.tried[first],
+        "usual_spacings": {name: found.tried[each] for each, name in usual.items() if each in found.tried},
         "lists_tried": len(found.tried),
         "pictures": len(noise.samples),
         "sampler_searched": sampler.name if sampler else "the model's own",
@@ -110,7 +110,8 @@ def search_timesteps(
     }
     write(path, schedule, facts)
     progress.note(files=[str(path)], **facts)
-    rows = (("evenly spaced", first), *((f"{place}.", each) for place, each in enumerate(top, start=1)))
+    known = ((f"spacing {name}", each) for each, name in usual.items() if each in found.tried)
+    rows = (*known, *((f"{place}.", each) for place, each in enumerate(top, start=1)))
     return Found(
         schedule,
         Figure("Search for timesteps", "epoch", aim, (_curve(found),)),
@@ -118,21 +119,28 @@ def search_timesteps(
     )
 
 
-def evenly(model: Model, noise: Noise, sampler: Sampler | None, steps: int) -> tuple[Candidate, int, int]:
-    """The timesteps the sampler itself takes, whole, and the lowest and highest there are. Raises `NodeError` for
-    samplers that take no list."""
+def spaced(model: Model, noise: Noise, sampler: Sampler | None, steps: int) -> tuple[dict[Candidate, str], int, int]:
+    """The whole timesteps of each spacing the sampler can follow, the model's own first, and the lowest and highest
+    timestep there are. Raises `NodeError` for samplers that take no list."""
     from ..models.live import use
-    from .samplers import build
+    from .samplers import Spacing, build
 
+    usual: dict[Candidate, str] = {}
     with use(model) as parts:
         flow, config = parts.family.flow(parts, noise.samples.shape), parts.scheduler_config
-        own = build(config, sampler, Schedule(steps), flow).timesteps.tolist()
-        first = ordered(round(timestep) for timestep in own)
-        build(config, sampler, Schedule(len(first), timesteps=first), flow)
-    if len(first) != steps:
-        raise NodeError(f"This sampler stops {len(first)} times in {steps} steps; there is no such list to search for.")
+        for spacing in get_args(Spacing):
+            try:
+                own = build(config, sampler, Schedule(steps, spacing), flow).timesteps.tolist()
+            except NodeError:
+                continue  # not for this sampler
+            usual.setdefault(ordered(round(timestep) for timestep in own), spacing)
+        whole = {each: spacing for each, spacing in usual.items() if len(each) == steps}
+        if not whole:
+            stops = len(next(iter(usual)))
+            raise NodeError(f"This sampler stops {stops} times in {steps} steps; there is no such list to search for.")
+        build(config, sampler, Schedule(steps, timesteps=next(iter(whole))), flow)
     total = int(config.get("num_train_timesteps", 1000))
-    return (first, 0, total - 1) if flow is None else (first, 1, total)
+    return (whole, 0, total - 1) if flow is None else (whole, 1, total)
 
 
 def likeness(job: Job, reference_steps: int, at_once: int, progress: Progress) -> Callable[[Candidate], float]:

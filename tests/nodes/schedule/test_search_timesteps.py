@@ -44,7 +44,7 @@ def nearness(candidate: Candidate) -> float:
 
 def test_lists_are_sorted_without_doubles_in_range_and_tried_once() -> None:
     asked: list[Candidate] = []
-    found = SEARCH.run(FIRST, lambda candidate: asked.append(candidate) or nearness(candidate))
+    found = SEARCH.run((FIRST,), lambda candidate: asked.append(candidate) or nearness(candidate))
     assert asked[0] == FIRST
     assert len(asked) == len(set(asked)) == 8 * 20 == len(found.tried)
     assert all(list(each) == sorted(set(each), reverse=True) and len(each) == 4 for each in asked)
@@ -52,7 +52,7 @@ def test_lists_are_sorted_without_doubles_in_range_and_tried_once() -> None:
 
 
 def test_the_best_never_gets_worse_and_gets_better_than_the_first() -> None:
-    found = SEARCH.run(FIRST, nearness)
+    found = SEARCH.run((FIRST,), nearness)
     best = [nearness(each) for each in found.progress]
     assert len(best) == 8
     assert best == sorted(best)
@@ -61,9 +61,9 @@ def test_the_best_never_gets_worse_and_gets_better_than_the_first() -> None:
 
 def test_a_seed_gives_the_same_search_and_another_one_another() -> None:
     once, again, other = (
-        SEARCH.run(FIRST, nearness),
-        SEARCH.run(FIRST, nearness),
-        replace(SEARCH, seed=1).run(FIRST, nearness),
+        SEARCH.run((FIRST,), nearness),
+        SEARCH.run((FIRST,), nearness),
+        replace(SEARCH, seed=1).run((FIRST,), nearness),
     )
     assert list(once.tried.items()) == list(again.tried.items())
     assert list(once.tried) != list(other.tried)
@@ -72,8 +72,8 @@ def test_a_seed_gives_the_same_search_and_another_one_another() -> None:
 def test_it_beats_drawing_at_random() -> None:
     alone = replace(SEARCH, mutations=0, crossovers=0)
     better = sum(
-        max(replace(SEARCH, seed=seed).run(FIRST, nearness).tried.values())
-        > max(replace(alone, seed=seed).run(FIRST, nearness).tried.values())
+        max(replace(SEARCH, seed=seed).run((FIRST,), nearness).tried.values())
+        > max(replace(alone, seed=seed).run((FIRST,), nearness).tried.values())
         for seed in range(5)
     )
     assert better >= 4
@@ -98,14 +98,14 @@ def test_crossover_takes_each_place_from_a_parent() -> None:
 
 def test_of_few_lists_all_are_tried_and_the_search_ends() -> None:
     small = Search(0, 4, epochs=9, population=10, mutations=4, crossovers=3, best=3)
-    found = small.run((4, 2), lambda candidate: float(sum(candidate)))
+    found = small.run(((4, 2),), lambda candidate: float(sum(candidate)))
     assert len(found.tried) == 10  # two of five
     assert len(found.progress) < 9
     assert found.top(1) == [(4, 3)]
 
 
 def test_as_many_steps_as_timesteps_leave_one_list() -> None:
-    assert Search(0, 2, epochs=3, population=5).run((2, 1, 0), lambda _: 1.0).top(9) == [(2, 1, 0)]
+    assert Search(0, 2, epochs=3, population=5).run(((2, 1, 0),), lambda _: 1.0).top(9) == [(2, 1, 0)]
 
 
 def test_equally_good_ones_stand_in_the_order_they_were_tried() -> None:
@@ -149,22 +149,25 @@ def test_a_search_tells_writes_and_returns_the_best(sd: Studio, tmp_path: Path, 
     loaded_notes: dict[str, Any] = {}
     files = Files({"input": [tmp_path / "a"]})
     assert load_schedule("few.json", Progress(on_note=loaded_notes.update), files=files) == found.schedule
-    assert loaded_notes["fitness"] == notes["fitness"] >= notes["evenly_spaced"]
-    assert found.lists.rows[0][0] == "evenly spaced"
+    assert loaded_notes["fitness"] == notes["fitness"] >= max(notes["usual_spacings"].values())
+    assert found.lists.rows[0][0] == "spacing model"
     assert found.figure.series[0].y[-1] == notes["fitness"]
 
 
 def test_the_evenly_spaced_list_is_the_plain_run(sd: Studio) -> None:
     """Given explicitly, it makes the pictures that the number of steps makes."""
-    even, lowest, highest = module.evenly(sd.model, sd.noise(), sampler("dpmpp_2m"), 4)
+    usual, lowest, highest = module.spaced(sd.model, sd.noise(), sampler("dpmpp_2m"), 4)
     assert (lowest, highest) == (0, 999)
+    assert next(iter(usual.values())) == "model" and {"trailing", "linspace"} <= {*usual.values()}
+    even = next(iter(usual))
     options: dict[str, Any] = {"sampler": sampler("dpmpp_2m"), "guidance": cfg(3)}
     listed = sd.sample(2, schedule=schedule(timesteps=even), **options).samples
     assert torch.equal(listed, sd.sample(2, schedule=schedule(4), **options).samples)
 
 
 def test_flow_models_have_their_own_times(sd3: Studio) -> None:
-    even, lowest, highest = module.evenly(sd3.model, sd3.noise(), sampler("euler"), 4)
+    usual, lowest, highest = module.spaced(sd3.model, sd3.noise(), sampler("euler"), 4)
+    even = next(iter(usual))
     assert (lowest, highest) == (1, 1000)
     assert even[0] == 1000 and len(even) == 4
 
