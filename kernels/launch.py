@@ -89,8 +89,14 @@ def grid(sequences: int, length: int, by: str = "QUERIES") -> Callable[[dict[str
     return lambda chosen: (sequences * triton.cdiv(length, chosen[by]),)
 
 
-def head_of(q: Tensor) -> dict[str, int]:
-    return {"HEAD": q.shape[3], **split(q.shape[3])._asdict()}
+def head_of(*tensors: Tensor) -> dict[str, int]:
+    """How the heads of tensors (B, H, L, D) are cut, and whether `tiles.known` may say that they lie on eights."""
+    head = tensors[0].shape[3]
+    eights = all(
+        tensor.stride(3) == 1 and all(tensor.shape[axis] == 1 or tensor.stride(axis) % 8 == 0 for axis in range(3))
+        for tensor in tensors
+    )
+    return {"HEAD": head, **split(head)._asdict(), "EIGHTS": eights}
 
 
 def kind(bias: Tensor | None) -> int:

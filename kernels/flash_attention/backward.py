@@ -17,20 +17,19 @@ from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
 from ..launch import LOG2E, OPTIONS, alignment, config, grid, head_of, kind, pairs, tiles, tuned, widened
-from ..tiles import added, at, inner, load_pair, place, shown, stop, store_pair, zeros_pair
+from ..tiles import added, at, inner, known, load_pair, place, shown, stop, store_pair, zeros_pair
 
-_TUNED = tuned(
+KEY = ("HEAD", "BIAS", "BLOCK", "ALIGN_QUERIES", "ALIGN_KEYS")
+
+
+@tuned(
     config(64, 128, warps=8, stages=2),
-    config(128, 64, warps=8, stages=2),
-    config(64, 64, warps=4, stages=2),
-    config(32, 64, warps=4, stages=2),
-    config(64, 32, warps=4, stages=1),
+    config(64, 64, warps=8, stages=2),
+    config(32, 128, warps=8, stages=2),
+    config(32, 64, warps=8, stages=2),
     config(32, 32, warps=4, stages=1),
-    key=("HEAD", "BIAS", "BLOCK", "ALIGN_QUERIES", "ALIGN_KEYS"),
+    key=KEY,
 )
-
-
-@_TUNED
 @triton.jit
 def _of_keys(
     q,
@@ -61,6 +60,7 @@ def _of_keys(
     HEAD: tl.constexpr,
     WIDE: tl.constexpr,
     REST: tl.constexpr,
+    EIGHTS: tl.constexpr,
     ALIGN_QUERIES: tl.constexpr,
     ALIGN_KEYS: tl.constexpr,
     WIDEN: tl.constexpr,
@@ -71,6 +71,8 @@ def _of_keys(
     KEYS: tl.constexpr,
 ):
     """Gradients of a tile of keys and values; scores are transposed, (KEYS, QUERIES), as both sums need them."""
+    q_strides, k_strides = known(q_strides, EIGHTS), known(k_strides, EIGHTS)
+    v_strides, grad_out_strides = known(v_strides, EIGHTS), known(grad_out_strides, EIGHTS)
     begin, batch, head = place(KEYS, n_keys, heads)
     keys = begin + tl.arange(0, KEYS)
     k1, k2 = load_pair(
@@ -125,7 +127,13 @@ def _of_keys(
     store_pair(grad_v, dv1, dv2, begin, n_keys, grad_v_strides, KEYS, WIDE, REST, HEAD)
 
 
-@_TUNED
+@tuned(
+    config(128, 64, warps=8, stages=2),
+    config(64, 128, warps=8, stages=2),
+    config(64, 64, warps=4, stages=2),
+    config(32, 32, warps=4, stages=1),
+    key=KEY,
+)
 @triton.jit
 def _of_queries(
     q,
@@ -154,6 +162,7 @@ def _of_queries(
     HEAD: tl.constexpr,
     WIDE: tl.constexpr,
     REST: tl.constexpr,
+    EIGHTS: tl.constexpr,
     ALIGN_QUERIES: tl.constexpr,
     ALIGN_KEYS: tl.constexpr,
     WIDEN: tl.constexpr,
@@ -164,6 +173,8 @@ def _of_queries(
     KEYS: tl.constexpr,
 ):
     """Gradient of a tile of queries."""
+    q_strides, k_strides = known(q_strides, EIGHTS), known(k_strides, EIGHTS)
+    v_strides, grad_out_strides = known(v_strides, EIGHTS), known(grad_out_strides, EIGHTS)
     begin, batch, head = place(QUERIES, n_queries, heads)
     queries = begin + tl.arange(0, QUERIES)
     here = queries < n_queries
@@ -239,7 +250,7 @@ def backward(
     shift = (lse * LOG2E).masked_fill(lse == -torch.inf, torch.inf)
     given = q if bias is None else bias
     constants = {
-        **head_of(q),
+        **head_of(q, k, v, grad_out),
         "ALIGN_QUERIES": alignment(n_queries),
         "ALIGN_KEYS": alignment(n_keys),
         "WIDEN": widened(q),
@@ -257,8 +268,9 @@ def backward(
         strides = [tensor.stride() for tensor in tensors if tensor is not dot]
         kernel[grid(batch * heads, length, by)](*tensors, *strides, heads, n_queries, n_keys, scale, **constants)
 
-    launch(_of_keys, n_keys, "KEYS", grads[1:], counts_of_keys, order_of_keys)
-    launch(_of_queries, n_queries, "QUERIES", grads[:1], counts, order)
+    with torch.cuda.device_of(q):
+        launch(_of_keys, n_keys, "KEYS", grads[1:], counts_of_keys, order_of_keys)
+        launch(_of_queries, n_queries, "QUERIES", grads[:1], counts, order)
     return grads
 
 

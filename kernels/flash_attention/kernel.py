@@ -20,7 +20,7 @@ from torch.utils.flop_counter import register_flop_formula
 
 from ..blocks import Blocks
 from ..launch import LOG2E, OPTIONS, alignment, checked, config, grid, head_of, kind, pairs, tiles, tuned, widened
-from ..tiles import at, attend, load_pair, place, store_pair
+from ..tiles import at, attend, known, load_pair, place, store_pair
 from .backward import backward
 from .reference import Attention
 
@@ -58,6 +58,7 @@ def _forward(
     HEAD: tl.constexpr,
     WIDE: tl.constexpr,
     REST: tl.constexpr,
+    EIGHTS: tl.constexpr,
     ALIGN_QUERIES: tl.constexpr,
     ALIGN_KEYS: tl.constexpr,
     WIDEN: tl.constexpr,
@@ -68,6 +69,8 @@ def _forward(
     QUERIES: tl.constexpr,
     KEYS: tl.constexpr,
 ):
+    q_strides, k_strides = known(q_strides, EIGHTS), known(k_strides, EIGHTS)
+    v_strides, out_strides = known(v_strides, EIGHTS), known(out_strides, EIGHTS)
     first, batch, head = place(QUERIES, n_queries, heads)
     queries = first + tl.arange(0, QUERIES)
     q1, q2 = load_pair(
@@ -132,31 +135,32 @@ def _attention(
     out, lse = torch.empty_like(q), q.new_empty(q.shape[:3], dtype=torch.float32)
     batch, heads, n_queries, _ = q.shape
     given, counted, ordered = (q if tensor is None else tensor for tensor in (bias, counts, order))
-    _forward[grid(batch * heads, n_queries)](
-        q,
-        k,
-        v,
-        out,
-        lse,
-        given,
-        counted,
-        ordered,
-        *(tensor.stride() for tensor in (q, k, v, out, lse, given, counted, ordered)),
-        heads,
-        n_queries,
-        k.shape[2],
-        scale * LOG2E,
-        **head_of(q),
-        ALIGN_QUERIES=alignment(n_queries),
-        ALIGN_KEYS=alignment(k.shape[2]),
-        WIDEN=widened(q),
-        BIAS=kind(bias),
-        CAUSAL=causal,
-        BLOCK=block,
-        LONG=k.shape[2] > 1024,
-        **tiles(),
-        **OPTIONS,
-    )
+    with torch.cuda.device_of(q):
+        _forward[grid(batch * heads, n_queries)](
+            q,
+            k,
+            v,
+            out,
+            lse,
+            given,
+            counted,
+            ordered,
+            *(tensor.stride() for tensor in (q, k, v, out, lse, given, counted, ordered)),
+            heads,
+            n_queries,
+            k.shape[2],
+            scale * LOG2E,
+            **head_of(q, k, v, out),
+            ALIGN_QUERIES=alignment(n_queries),
+            ALIGN_KEYS=alignment(k.shape[2]),
+            WIDEN=widened(q),
+            BIAS=kind(bias),
+            CAUSAL=causal,
+            BLOCK=block,
+            LONG=k.shape[2] > 1024,
+            **tiles(),
+            **OPTIONS,
+        )
     return out, lse
 
 

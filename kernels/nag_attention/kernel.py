@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
 from ..launch import LOG2E, OPTIONS, alignment, checked, config, grid, head_of, kind, pairs, tiles, tuned, widened
-from ..tiles import at, attend, load_pair, place, store_pair
+from ..tiles import at, attend, known, load_pair, place, store_pair
 
 
 @tuned(
@@ -57,6 +57,7 @@ def _both(
     HEAD: tl.constexpr,
     WIDE: tl.constexpr,
     REST: tl.constexpr,
+    EIGHTS: tl.constexpr,
     ALIGN_QUERIES: tl.constexpr,
     ALIGN: tl.constexpr,
     ALIGN_NEGATIVE: tl.constexpr,
@@ -66,6 +67,10 @@ def _both(
     QUERIES: tl.constexpr,
     KEYS: tl.constexpr,
 ):
+    out_strides, beyond_strides = known(out_strides, EIGHTS), known(beyond_strides, EIGHTS)
+    q_strides = known(q_strides, EIGHTS)
+    k_strides, v_strides = known(k_strides, EIGHTS), known(v_strides, EIGHTS)
+    k_negative_strides, v_negative_strides = known(k_negative_strides, EIGHTS), known(v_negative_strides, EIGHTS)
     first, batch, head = place(QUERIES, n_queries, heads)
     queries = first + tl.arange(0, QUERIES)
     q1, q2 = load_pair(
@@ -160,9 +165,11 @@ def _mix(
     HEAD: tl.constexpr,
     WIDE: tl.constexpr,
     REST: tl.constexpr,
+    EIGHTS: tl.constexpr,
     ROWS: tl.constexpr,
 ):
     """Z in place of Z+. Runs once: it is not tuned, which would run it again on its own result."""
+    out_strides, beyond_strides = known(out_strides, EIGHTS), known(beyond_strides, EIGHTS)
     first, batch, head = place(ROWS, n_queries, heads)
     queries = first + tl.arange(0, ROWS)
     here = queries < n_queries
@@ -202,38 +209,39 @@ def _nag(
     norms = q.new_empty((*q.shape[:3], 2), dtype=torch.float32)
     given = (q if bias is None else bias, q if bias_negative is None else bias_negative)
     tensors = (q, k, v, k_negative, v_negative, out, beyond, norms, *given)
-    _both[grid(batch * heads, n_queries)](
-        *tensors,
-        *(tensor.stride() for tensor in tensors),
-        heads,
-        n_queries,
-        k.shape[2],
-        k_negative.shape[2],
-        scale * LOG2E,
-        guidance - 1,
-        **head_of(q),
-        ALIGN_QUERIES=alignment(n_queries),
-        ALIGN=alignment(k.shape[2]),
-        ALIGN_NEGATIVE=alignment(k_negative.shape[2]),
-        WIDEN=widened(q),
-        BIAS=kind(bias),
-        BIAS_NEGATIVE=kind(bias_negative),
-        **tiles(),
-        **OPTIONS,
-    )
-    _mix[grid(batch * heads, n_queries, "ROWS")](
-        out,
-        beyond,
-        norms,
-        *(tensor.stride() for tensor in (out, beyond, norms)),
-        heads,
-        n_queries,
-        tau,
-        alpha,
-        **head_of(q),
-        ROWS=64,
-        **OPTIONS,
-    )
+    with torch.cuda.device_of(q):
+        _both[grid(batch * heads, n_queries)](
+            *tensors,
+            *(tensor.stride() for tensor in tensors),
+            heads,
+            n_queries,
+            k.shape[2],
+            k_negative.shape[2],
+            scale * LOG2E,
+            guidance - 1,
+            **head_of(q, k, v, k_negative, v_negative, out),
+            ALIGN_QUERIES=alignment(n_queries),
+            ALIGN=alignment(k.shape[2]),
+            ALIGN_NEGATIVE=alignment(k_negative.shape[2]),
+            WIDEN=widened(q),
+            BIAS=kind(bias),
+            BIAS_NEGATIVE=kind(bias_negative),
+            **tiles(),
+            **OPTIONS,
+        )
+        _mix[grid(batch * heads, n_queries, "ROWS")](
+            out,
+            beyond,
+            norms,
+            *(tensor.stride() for tensor in (out, beyond, norms)),
+            heads,
+            n_queries,
+            tau,
+            alpha,
+            **head_of(out),
+            ROWS=64,
+            **OPTIONS,
+        )
     return out
 
 
