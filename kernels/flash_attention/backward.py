@@ -243,7 +243,7 @@ def backward(
     grads = (torch.empty_like(q), torch.empty_like(k), torch.empty_like(v))
     batch, heads, n_queries, _ = q.shape
     n_keys = k.shape[2]
-    dot = (grad_out.float() * out.float()).sum(-1)
+    dot = (grad_out.float() * out.float()).sum(-1).contiguous()
     if grad_lse is not None:
         dot -= grad_lse
     # Infinite where a row sees no key: its weights exp(S - lse) are then zero.
