@@ -183,6 +183,7 @@ class Editor:
 
     def search(self, words: str, kind: str) -> str:
         """Add a node through the search box a double click opens; its name."""
+        self.settle()  # a node that is new may still grow over what was empty
         self.page.mouse.dblclick(*self.empty_spot())
         return self.choose(words, kind)
 

@@ -64,7 +64,7 @@ def test_a_range_too_wide_for_a_slider_is_stated():
 
 
 def test_a_slider_stands_where_the_canvas_has_one():
-    source = (Path(fields.__file__).parent / "canvas/src/widgets/numbers.ts").read_text()
+    source = (Path(__file__).parents[2] / "app/canvas/src/widgets/numbers.ts").read_text()
     assert f"const MOST_WHOLE = {fields._MOST_STEPS};" in source
 
 
