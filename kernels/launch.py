@@ -41,7 +41,7 @@ def split(head: int) -> Split:
     if not 1 <= head <= 256:
         raise ValueError(f"a head of {head} does not fit: 1 to 256 are accepted.")
     wide = max(16, 1 << (head.bit_length() - 1))
-    rest = max(16, triton.next_power_of_2(head - wide)) if head > wide else 0
+    rest = max(16, 1 << (head - wide - 1).bit_length()) if head > wide else 0
     return Split(wide, rest) if rest < wide else Split(2 * wide, 0)
 
 
@@ -86,7 +86,7 @@ def tiles(queries: int = 64, keys: int = 64) -> dict[str, int]:
 
 def grid(sequences: int, length: int, by: str = "QUERIES") -> Callable[[dict[str, int]], tuple[int]]:
     """As many programs as tiles of all sequences, see `tiles.place`."""
-    return lambda chosen: (sequences * triton.cdiv(length, chosen[by]),)
+    return lambda chosen: (sequences * -(-length // chosen[by]),)
 
 
 def head_of(*tensors: Tensor) -> dict[str, int]:

@@ -62,6 +62,7 @@ def test_it_trains_the_network_that_compares(cli, tmp_path):
 
     from latentloom.nodes.shapes.features import load
 
-    assert load(tmp_path / "out/train/features/parts/model.safetensors").layers[0].weight.shape[0] == 16
+    first = load(tmp_path / "out/train/features/parts/model.safetensors").get_parameter("layers.0.weight")
+    assert first.shape[0] == 16
     with (tmp_path / "out/train/features_accuracy.csv").open(newline="") as file:
         assert [row["answer"] for row in csv.DictReader(file)] == ["background", "colour", "shape", "size"]

@@ -93,7 +93,7 @@ def test_the_last_layer_is_told_its_own_time_and_no_sample(unet: UNet2DCondition
     unrelated = [samples[0], *(torch.zeros_like(each) for each in samples[1:])]
     again, _ = run_patched(unet, StepRehash((0, 9), "last_layer"), unrelated)
     assert all(torch.equal(a, b) for a, b in zip(found[:9], again[:9], strict=True))
-    last, later = unet.up_blocks[-1].resnets[-1], []
+    last: Any = [*unet.up_blocks[-1].get_submodule("resnets").children()][-1]
     with torch.no_grad():
         embedding = unet.time_embedding(unet.get_time_embed(sample=samples[0], timestep=torch.tensor(TIMESTEPS[3])))
 
@@ -149,7 +149,7 @@ def test_outside_of_a_run_it_does_nothing(unet: UNet2DConditionModel, samples: l
 @pytest.mark.parametrize("keep", KEEPS)
 def test_similarity_is_the_cosine_of_what_is_kept(unet: UNet2DConditionModel, samples: list[Tensor], keep: str) -> None:
     features, run, notes = [], steps(), {}
-    last = unet.up_blocks[-1].resnets[-1]
+    last: Any = [*unet.up_blocks[-1].get_submodule("resnets").children()][-1]
     hook = last.register_forward_pre_hook(lambda _, given: features.append(given[0]))
     plain = run_plain(unet, samples)
     hook.remove()
