@@ -107,7 +107,7 @@ class Field:
             case "number":
                 limits = {"minimum": schema.get("minimum"), "maximum": schema.get("maximum")}
                 whole = 0 if schema.get("type") == "integer" else None
-                shown["info"] = " ".join(filter(None, [shown["info"], self._accepted()])) or None
+                shown["info"] = ". ".join(filter(None, [(shown["info"] or "").rstrip("."), self._accepted()])) or None
                 return gr.Number(value, precision=whole, **limits, **shown)
             case "text":
                 return gr.Textbox("" if value is None else value, lines=_LINES, max_lines=4 * _LINES, **shown)

@@ -75,7 +75,7 @@ class Auto(LibraryGuidance):
         return None, self
 
 
-@node
+@node(title="AutoGuidance")
 def autoguidance(
     weak: Model | None = None,
     scale: Annotated[float, Field(ge=1, le=100, description="how far to move away from the worse; 1: not")] = 2.0,
