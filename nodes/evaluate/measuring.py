@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 
-from ...graph.node import NodeError
 from ...graph.progress import QUIET, Progress
+from ..models.conditioning import check_prompts, prompts_of
 from ..models.live import use
 from ..sample.run import run
 from ..sample.task import Task
@@ -40,7 +40,7 @@ class Share:
     def of(self, value: Any) -> Any:
         """`value`, a recipe that may hold conditions for all pictures, for these."""
         if isinstance(value, Conditioning):
-            return _rows(value, self.rows, self.images)
+            return prompts_of(value, self.rows, self.images)
         if isinstance(value, tuple):
             return tuple(map(self.of, value))
         if not is_dataclass(value) or isinstance(value, type):
@@ -53,14 +53,12 @@ class Share:
 def shares(noise: Noise, positive: Conditioning, negative: Conditioning | None, at_once: int) -> Iterator[Share]:
     """All pictures, `at_once` at a time; 0 is all together. Raises `NodeError` for another number of prompts."""
     images = len(noise.samples)
-    for name, given in (("positive", positive), ("negative", negative)):
-        if given is not None and len(given.tokens) not in (1, images):
-            raise NodeError(f"{name} has {len(given.tokens)} prompts for {images} noises; give one, or as many.")
+    check_prompts(images, positive=positive, negative=negative)
     for start in range(0, images, at_once or images):
         rows = slice(start, start + (at_once or images))
         part = Noise(noise.samples[rows].clone(), noise.seeds[rows])
-        unwanted = None if negative is None else _rows(negative, rows, images)
-        yield Share(part, _rows(positive, rows, images), unwanted, rows, images)
+        unwanted = None if negative is None else prompts_of(negative, rows, images)
+        yield Share(part, prompts_of(positive, rows, images), unwanted, rows, images)
 
 
 class Bench:
@@ -113,7 +111,7 @@ class Bench:
         self._progress.step(self._done, self._total, label)
 
     def _run(self, method: Method, share: Share, count_flops: bool = False) -> Any:
-        task = Task(share.noise, None, None, 1.0, 0, 0, method.schedule.steps)
+        task = Task.whole(share.noise, method.schedule.steps)
         negative = share.negative or self._nothing(method.model)
         given = (share.positive, negative, method.schedule, method.sampler, share.of(method.guidance))
         return run(method.model, task, *given, count_flops=count_flops, progress=self._quiet)
@@ -173,11 +171,3 @@ def _with_times(drawn: Measured, reports: Sequence[Report]) -> Measured:
     seconds = tuple(map(median, zip(*(report.seconds for report in reports), strict=True)))
     total = median(report.total_seconds for report in reports)
     return replace(drawn, report=replace(drawn.report, seconds=seconds, total_seconds=total), seconds=total)
-
-
-def _rows(given: Conditioning, rows: slice, images: int) -> Conditioning:
-    """The prompts of these pictures; one for all stays what it is."""
-    if len(given.tokens) != images or (rows.start == 0 and rows.stop >= images):
-        return given
-    pooled, mask = (None if part is None else part[rows] for part in (given.pooled, given.mask))
-    return Conditioning(given.tokens[rows], pooled, mask)

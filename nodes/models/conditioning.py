@@ -65,6 +65,21 @@ def by_length(
     return tuple(found[place] for place in range(len(branches)))
 
 
+def check_prompts(images: int, **given: Conditioning | None) -> None:
+    """Raises `NodeError` for a condition of another number of prompts than one, or one for each of the `images`."""
+    for name, condition in given.items():
+        if condition is not None and len(condition.tokens) not in (1, images):
+            raise NodeError(f"{name} has {len(condition.tokens)} prompts for {images} noises; give one, or as many.")
+
+
+def prompts_of(given: Conditioning, rows: slice, images: int) -> Conditioning:
+    """The prompts of the `rows` of all `images`; one prompt for all stays what it is."""
+    if len(given.tokens) != images or (rows.start == 0 and rows.stop >= images):
+        return given
+    pooled, mask = (None if part is None else part[rows] for part in (given.pooled, given.mask))
+    return Conditioning(given.tokens[rows], pooled, mask)
+
+
 def rows(tensors: Sequence[Tensor], images: int) -> Tensor:
     """Tensors of one row, or of one for each image, as one with a row for each image of each."""
     return torch.cat([_each(tensor, images) for tensor in tensors])

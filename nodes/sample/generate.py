@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...graph.node import NodeError
 from ...graph.progress import Progress
+from ..models.conditioning import check_prompts, prompts_of
 from ..models.live import use
 from ..types import Conditioning, Guidance, Latent, Model, Noise, Sampler, Schedule
 from .run import run
@@ -30,10 +30,7 @@ class Job:
 
     def __post_init__(self) -> None:
         """Raises `NodeError` where pictures and prompts are not as many."""
-        images = len(self.noise.samples)
-        for name, given in (("positive", self.positive), ("negative", self.negative)):
-            if given is not None and len(given.tokens) not in (1, images):
-                raise NodeError(f"{name} has {len(given.tokens)} prompts for {images} noises; give one, or as many.")
+        check_prompts(len(self.noise.samples), positive=self.positive, negative=self.negative)
 
     def split(self, at_once: int) -> Iterator[Job]:
         """The same pictures, `at_once` at a time."""
@@ -42,19 +39,19 @@ class Job:
 
     def rows(self, start: int, stop: int) -> Job:
         """The pictures from `start` to before `stop`."""
-        rows = slice(start, stop)
+        rows, images = slice(start, stop), len(self.noise.samples)
         return replace(
             self,
             noise=Noise(self.noise.samples[rows], self.noise.seeds[rows]),
-            positive=_part(self.positive, rows),
-            negative=None if self.negative is None else _part(self.negative, rows),
+            positive=prompts_of(self.positive, rows, images),
+            negative=None if self.negative is None else prompts_of(self.negative, rows, images),
         )
 
 
 def generate(job: Job, schedule: Schedule, progress: Progress, notes: dict[str, Any] | None = None) -> Latent:
     """The latents of a whole run. Its steps are not told to `progress`; its report goes to `notes`."""
     quiet = Progress(lambda *_: progress.stop_if_cancelled(), None if notes is None else notes.update)
-    task = Task(job.noise, None, None, strength=1.0, start_step=0, end_step=0, steps=schedule.steps)
+    task = Task.whole(job.noise, schedule.steps)
     return run(
         job.model, task, job.positive, job.negative, schedule, job.sampler, guidance=job.guidance, progress=quiet
     )[0]
@@ -65,14 +62,3 @@ def pictures(job: Job, schedule: Schedule, progress: Progress) -> Tensor:
     latent = generate(job, schedule, progress)
     with torch.no_grad(), use(job.model) as parts:
         return parts.family.decode(parts, latent.samples)
-
-
-def _part(conditioning: Conditioning, rows: slice) -> Conditioning:
-    if len(conditioning.tokens) == 1:
-        return conditioning
-    pooled, mask = conditioning.pooled, conditioning.mask
-    return Conditioning(
-        conditioning.tokens[rows],
-        None if pooled is None else pooled[rows],
-        None if mask is None else mask[rows],
-    )

@@ -27,6 +27,11 @@ class Task:
     end_step: int
     steps: int
 
+    @classmethod
+    def whole(cls, noise: Noise, steps: int) -> Task:
+        """A run from nothing but noise, from its first step to its last."""
+        return cls(noise, None, None, strength=1.0, start_step=0, end_step=0, steps=steps)
+
     def check(self) -> None:
         """Raises `NodeError` for what does not fit together, all problems in one message."""
         if problems := [*self._misfits(), *self._misuses()]:
