@@ -66,8 +66,7 @@ class Task:
 
     def place(self, offered: Offered, kept: Path) -> Path:
         """Where what is drawn is kept: by all that makes the pictures but the code of the methods."""
-        method = replace(self.of(offered), name="", group="")
-        digest = hashlib.sha256(f"{_told(method)} {self.count} {versions()}".encode()).hexdigest()[:16]
+        digest = hashlib.sha256(f"{_told(self.of(offered))} {self.count} {versions()}".encode()).hexdigest()[:16]
         return kept / f"{offered.model}_{digest}.safetensors"
 
 
@@ -165,8 +164,9 @@ def markdown(made: Table) -> Iterator[str]:
 
 
 def _told(method: Method) -> str:
-    """What tells methods apart; tensors in a guidance by what they hold."""
-    return hashlib.sha256(TensorCodec().encode(replace(method, name="", group=""))).hexdigest()
+    """What tells methods apart, wherever the models lie; tensors in a guidance by what they hold."""
+    model = replace(method.model, source=Path(method.model.source).name)
+    return hashlib.sha256(TensorCodec().encode(replace(method, name="", group="", model=model))).hexdigest()
 
 
 def _kept(task: Task, offered: Offered, kept: Path) -> Measured:
