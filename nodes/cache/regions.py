@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own custom
 from torch import Tensor
 
+from ..models.attentions import check_native
+
 
 class KeepingAttention:
     """diffusers' `JointAttnProcessor2_0`, operation by operation, that keeps keys and values (B, heads, N, D) of the
@@ -62,13 +64,15 @@ class KeepingAttention:
 
 @contextmanager
 def keeping(transformer: Any) -> Iterator[list[KeepingAttention]]:
-    """The attentions of `transformer` keep keys and values while the context lasts."""
+    """The attentions of `transformer` keep keys and values while the context lasts. Raises `NodeError` where something
+    else than diffusers' own attention stands there."""
     attentions = [
         attention
         for block in transformer.transformer_blocks
         for attention in (block.attn, block.attn2)
         if attention is not None
     ]
+    check_native(attentions, "Region-adaptive sampling")
     before = [attention.processor for attention in attentions]
     made = [KeepingAttention() for _ in attentions]
     try:

@@ -23,10 +23,10 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from ...graph.node import NodeError
+from ..models.attentions import attentions, blocks, check_native, processor_replaced
 from ..models.call import current
 from ..models.forward import forward_replaced
 from ..types import Conditioning
-from .layers import attentions, blocks, check_native
 
 Combine = Callable[[Tensor, Tensor], Tensor]
 """Z of Z+ and Z- (B, N, C)."""
@@ -44,7 +44,7 @@ class Attended:
     """Whether the method is defined where picture and prompt are one sequence."""
 
     def __post_init__(self) -> None:
-        check_native(blocks(self.denoiser), self.method)
+        check_native(self._all if self._is_joint else self._crossing, self.method)
         if self._is_joint and not self.joint:
             raise NodeError(
                 f"{self.method} is defined for attention to the prompt alone, which UNets and PixArt have; in "
@@ -76,8 +76,11 @@ class Attended:
 
     @property
     def _crossing(self) -> list[Any]:
-        found = [each for block in blocks(self.denoiser) for each in attentions(block)]
-        return [attention for attention in found if getattr(attention, "is_cross_attention", False)]
+        return [attention for attention in self._all if getattr(attention, "is_cross_attention", False)]
+
+    @property
+    def _all(self) -> list[Any]:
+        return [each for block in blocks(self.denoiser) for each in attentions(block)]
 
     @contextmanager
     def _seen_across(self) -> Iterator[None]:
@@ -99,7 +102,7 @@ class Attended:
         with ExitStack() as changed:
             changed.enter_context(forward_replaced(self.denoiser, forward))
             for attention, processor in zip(crossing, processors, strict=True):
-                changed.enter_context(_processor_replaced(attention, processor))
+                changed.enter_context(processor_replaced(attention, processor))
             yield
 
     @contextmanager
@@ -134,7 +137,7 @@ class Attended:
                 changed.callback(block.norm1.register_forward_pre_hook(one_picture, with_kwargs=True).remove)
                 changed.callback(block.attn.to_out[0].register_forward_pre_hook(one_answer).remove)
             for block, processor in zip(singles, alone, strict=True):
-                changed.enter_context(_processor_replaced(block.attn, processor))
+                changed.enter_context(processor_replaced(block.attn, processor))
             yield
 
     def _combined_rows(self, rows: Tensor) -> Tensor:
@@ -210,16 +213,6 @@ class AfterPrompt:
     ) -> Tensor:
         found = self._processor(attn, hidden_states, encoder_hidden_states, attention_mask, image_rotary_emb)
         return torch.cat([found[:, : self.length], self._change(found[:, self.length :])], 1)
-
-
-@contextmanager
-def _processor_replaced(attention: Any, processor: Any) -> Iterator[None]:
-    before = attention.processor
-    attention.processor = processor
-    try:
-        yield
-    finally:
-        attention.processor = before
 
 
 def _count() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from ...graph.node import NodeError
+from ..models.attentions import attentions, blocks, blocks_of_unet, check_native
 from ..models.forward import forward_replaced
 
 if TYPE_CHECKING:
@@ -26,17 +27,6 @@ Layers = Annotated[
     ),
 ]
 
-NATIVE = ("AttnProcessor2_0", "JointAttnProcessor2_0", "FluxAttnProcessor")
-"""The attentions of diffusers that call PyTorch's own."""
-
-
-def blocks(denoiser: Any) -> list[nn.Module]:
-    """The transformer blocks of a UNet or a transformer, in the order they run."""
-    if hasattr(denoiser, "transformer_blocks"):
-        return [*denoiser.transformer_blocks, *getattr(denoiser, "single_transformer_blocks", ())]
-    parts = [*denoiser.down_blocks, denoiser.mid_block, *denoiser.up_blocks]
-    return [block for part in parts for block in _of_unet(part)]
-
 
 def usual(denoiser: Any) -> list[int]:
     """The blocks in the middle of a UNet, where https://arxiv.org/abs/2403.17377 changes it. Of a transformer those
@@ -45,8 +35,8 @@ def usual(denoiser: Any) -> list[int]:
         depth = len(denoiser.transformer_blocks)
         first = round(depth * 7 / 24)
         return list(range(first, min(depth, first + max(1, depth // 8))))
-    before = sum(len(_of_unet(part)) for part in denoiser.down_blocks)
-    return list(range(before, before + len(_of_unet(denoiser.mid_block))))
+    before = sum(len(blocks_of_unet(part)) for part in denoiser.down_blocks)
+    return list(range(before, before + len(blocks_of_unet(denoiser.mid_block))))
 
 
 def chosen(denoiser: Any, indices: Sequence[int], method: str) -> list[nn.Module]:
@@ -64,34 +54,8 @@ def chosen(denoiser: Any, indices: Sequence[int], method: str) -> list[nn.Module
         raise NodeError(
             f"{method}: the middle of this UNet has no transformer blocks; name layers, of 0 to {len(found) - 1}."
         )
-    check_native(picked, method)
+    check_native([attention for block in picked for attention in attentions(block)], method)
     return picked
-
-
-def attentions(block: nn.Module) -> list[Any]:
-    """The attentions in `block`."""
-    return [module for module in block.modules() if hasattr(module, "processor") and hasattr(module, "to_v")]
-
-
-def self_attentions(block: nn.Module) -> list[Any]:
-    """Those of them in which a picture sees itself."""
-    return [attention for attention in attentions(block) if not getattr(attention, "is_cross_attention", False)]
-
-
-def check_native(where: Sequence[nn.Module], method: str) -> None:
-    """Raises `NodeError` unless PyTorch's own attention computes all of `where`."""
-    processors = [attention.processor for block in where for attention in attentions(block)]
-    others = {type(processor).__name__ for processor in processors} - set(NATIVE)
-    others |= {
-        str(getattr(backend, "value", backend))
-        for backend in (getattr(processor, "_attention_backend", None) for processor in processors)
-        if backend is not None
-    }
-    if others:
-        raise NodeError(
-            f"{method} changes attention itself, and {', '.join(sorted(others))} computes it here; take what set it "
-            "off the model (region-adaptive sampling does), or leave the attention that is asked for at auto."
-        )
 
 
 def check_not_kept(picked: Sequence[nn.Module], method: str) -> None:
@@ -121,7 +85,3 @@ def left_out(picked: Sequence[nn.Module]) -> Iterator[None]:
             forward = alone if isinstance(block, BasicTransformerBlock) else joint
             replaced.enter_context(forward_replaced(block, forward))
         yield
-
-
-def _of_unet(part: Any) -> list[nn.Module]:
-    return [block for attention in getattr(part, "attentions", ()) for block in attention.transformer_blocks]

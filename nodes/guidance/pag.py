@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from ...graph.node import node
+from ..models.attentions import self_attentions
 from ..models.forward import forward_replaced
 from ..types import Guidance
-from .layers import Layers, chosen, self_attentions
+from .layers import Layers, chosen
 from .perturbed import Perturbed
 
 if TYPE_CHECKING:

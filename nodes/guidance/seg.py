@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from ...graph.node import NodeError, node
+from ..models.attentions import self_attentions
 from ..types import Guidance
-from .layers import Layers, chosen, self_attentions
+from .layers import Layers, chosen
 from .perturbed import Perturbed
 
 if TYPE_CHECKING:

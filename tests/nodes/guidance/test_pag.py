@@ -14,8 +14,8 @@ from studio import NEGATIVE, Studio
 
 from latentloom.graph.node import NodeError
 from latentloom.nodes.cache.region_adaptive import region_adaptive
-from latentloom.nodes.guidance.layers import blocks
 from latentloom.nodes.guidance.pag import own_values, pag
+from latentloom.nodes.models.attentions import blocks
 from latentloom.nodes.schedule.schedule import schedule
 
 STEPS, SCALE, WEIGHT = 5, 4.0, 3.0

@@ -14,12 +14,13 @@ from studio import NEGATIVE, Studio
 
 from latentloom.graph.node import NodeError
 from latentloom.nodes.guidance.cfg import cfg
-from latentloom.nodes.guidance.layers import blocks, usual
+from latentloom.nodes.guidance.layers import usual
 from latentloom.nodes.guidance.pag import pag
 from latentloom.nodes.guidance.perturbed import Perturbed
 from latentloom.nodes.guidance.seg import seg
 from latentloom.nodes.guidance.slg import slg
 from latentloom.nodes.models import live, runtime
+from latentloom.nodes.models.attentions import blocks
 from latentloom.nodes.models.runtime import RuntimeSettings
 from latentloom.nodes.prompt.encode_prompts import encode_prompts
 from latentloom.nodes.prompt.prompt_list import prompt_list

@@ -13,8 +13,8 @@ from studio import Studio
 
 from latentloom.graph.node import NodeError
 from latentloom.nodes.cache.token_merging import token_merging
-from latentloom.nodes.guidance.layers import blocks
 from latentloom.nodes.guidance.seg import grid, kernel, seg, smooth, smoothed
+from latentloom.nodes.models.attentions import blocks
 from latentloom.nodes.schedule.schedule import schedule
 
 
