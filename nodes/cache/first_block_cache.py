@@ -15,19 +15,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from ...graph.node import node
+from ..models.forward import forward_replaced
 from ..types import Model
 from .step_cache import Counts, StepCache, added
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
-FAMILIES = ("flux", "pixart")
-"""Those whose last block gives what diffusers' hook takes; that of sd3 gives no tokens of the prompt."""
+FAMILIES = ("sd3", "flux", "pixart")
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,31 @@ class FirstBlockCache(StepCache):
         from .hooked import hooked
 
         config, counts = FirstBlockCacheConfig(self.threshold), Counts("blocks computed", "blocks skipped")
-        with hooked(module, "First-Block Cache", lambda root: apply_first_block_cache(root, config), counts):
+        with (
+            _prompt_handed_on(module),
+            hooked(module, "First-Block Cache", lambda root: apply_first_block_cache(root, config), counts),
+        ):
             yield
+
+
+@contextmanager
+def _prompt_handed_on(transformer: Any) -> Iterator[None]:
+    """The last block of Stable Diffusion 3 gives no tokens of the prompt, as nothing reads them after it, but the hook
+    subtracts those of the first block from them: while the context lasts, it gives them as they came."""
+    last = transformer.transformer_blocks[-1]
+    if not getattr(last, "context_pre_only", False):
+        yield
+        return
+    block = last.forward
+
+    def forward(
+        hidden_states: Tensor, encoder_hidden_states: Tensor, *given: Any, **told_with: Any
+    ) -> tuple[Tensor, Tensor]:
+        _, found = block(hidden_states, encoder_hidden_states, *given, **told_with)
+        return encoder_hidden_states, found
+
+    with forward_replaced(last, forward):
+        yield
 
 
 @node(title="First-Block Cache")
@@ -58,7 +81,7 @@ def first_block_cache(
 ) -> Model:
     """Leave out a transformer's other blocks at steps where the first one changes little.
 
-    For flux and pixart. How many blocks ran is in the run's report. https://github.com/chengzeyi/ParaAttention
+    For sd3, flux and pixart. How many blocks ran is in the run's report. https://github.com/chengzeyi/ParaAttention
     """
     from .hooked import check_family
 

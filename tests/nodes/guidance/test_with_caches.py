@@ -57,6 +57,7 @@ CACHES: list[tuple[str, Callable[[Model], Model]]] = [
     ("sd3", magnitude),
     ("sd3", attention),
     ("flux", lambda model: taylorseer(model, 3, 1, 2)),
+    ("sd3", first_block),
     ("flux", first_block),
     ("pixart", attention),
 ]
