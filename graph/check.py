@@ -13,7 +13,7 @@ from .files import Files
 from .modes import MUTE, Settled, settle
 from .node import Declaration
 from .problems import Hints, Problem, quoted
-from .settings import resolve
+from .settings import resolve, take, unknown
 from .wiring import Sources, Wiring
 from .workflow import Workflow
 
@@ -89,6 +89,26 @@ def bind(
     needed = {None, *order}
     problems = [replace(problem, needed=problem.node in needed) for problem in problems]
     return Checked(nodes, wanted, order, tuple(problems), settled.muted)
+
+
+def rebind(checked: Checked, settings: Mapping[str, Any], files: Files | None = None) -> Checked:
+    """`checked` with other values of some settings, named `node.setting`: as `bind` gives it, and much quicker.
+
+    The nodes are there; what is muted or bypassed takes no value.
+    """
+    nodes, hints = dict(checked.nodes), Hints()
+    problems = [problem for problem in checked.problems if f"{problem.node}.{problem.setting}" not in settings]
+    for key, given in settings.items():
+        id_, _, name = key.rpartition(".")
+        if (bound := nodes.get(id_)) is None:
+            continue
+        if (setting := bound.declaration.settings.get(name)) is None:
+            found = [unknown(id_, name, bound.declaration, hints)]
+        else:
+            found = take(id_, setting, given, files, values := dict(bound.settings))
+            nodes[id_] = replace(bound, settings=values)
+        problems += [replace(problem, needed=id_ in checked.order) for problem in found]
+    return replace(checked, nodes=nodes, problems=tuple(problems))
 
 
 def _declarations(workflow: Workflow, catalog: Catalog, hints: Hints) -> tuple[dict[str, Declaration], list[Problem]]:

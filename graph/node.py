@@ -12,7 +12,7 @@ import hashlib
 import inspect
 import re
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +36,22 @@ class NodeError(Exception):
     """Raised in a node for what a person can mend. The message is a sentence: what is wrong and what is accepted."""
 
 
+Arguments = Mapping[str, Any]
+"""What a node's function is called with, by name."""
+
+
+@dataclass(frozen=True)
+class Together:
+    """How several calls of a node, from several runs, are made as one: quicker, and each with the result it has alone.
+
+    Calls with equal `alike` go together; None stands for a call that is made alone. `call` gives as many results as it
+    gets arguments, in their order.
+    """
+
+    alike: Callable[[Arguments], Hashable | None]
+    call: Callable[[Sequence[Arguments]], Sequence[Any]]
+
+
 @dataclass(frozen=True)
 class Declaration:
     """What the graph knows of a node function. Ports are read from its annotations at first use."""
@@ -44,6 +60,7 @@ class Declaration:
     effect: bool = False
     category_given: str | None = None
     title_given: str | None = None
+    together: Together | None = None
 
     @property
     def name(self) -> str:
@@ -155,10 +172,19 @@ class Declaration:
 @typing.overload
 def node(function: Function, /) -> Function: ...
 @typing.overload
-def node(*, category: str | None = None, title: str | None = None) -> Callable[[Function], Function]: ...
-def node(function: Any = None, /, *, category: str | None = None, title: str | None = None) -> Any:
+def node(
+    *, category: str | None = None, title: str | None = None, together: Together | None = None
+) -> Callable[[Function], Function]: ...
+def node(
+    function: Any = None,
+    /,
+    *,
+    category: str | None = None,
+    title: str | None = None,
+    together: Together | None = None,
+) -> Any:
     """Declare a pure function as a node: equal settings and inputs give an equal result, so results are kept."""
-    return _declare(function, effect=False, category=category, title=title)
+    return _declare(function, False, category, title, together)
 
 
 @typing.overload
@@ -167,7 +193,7 @@ def effect(function: Function, /) -> Function: ...
 def effect(*, category: str | None = None, title: str | None = None) -> Callable[[Function], Function]: ...
 def effect(function: Any = None, /, *, category: str | None = None, title: str | None = None) -> Any:
     """Declare a function that saves or shows: it always runs, and is what a run is for when no goal is named."""
-    return _declare(function, effect=True, category=category, title=title)
+    return _declare(function, True, category, title)
 
 
 def declaration(function: Callable[..., Any]) -> Declaration:
@@ -178,9 +204,11 @@ def declaration(function: Callable[..., Any]) -> Declaration:
     return found
 
 
-def _declare(function: Any, *, effect: bool, category: str | None, title: str | None) -> Any:
+def _declare(
+    function: Any, effect: bool, category: str | None, title: str | None, together: Together | None = None
+) -> Any:
     def decorate(function: Function) -> Function:
-        setattr(function, _ATTRIBUTE, Declaration(function, effect, category, title))
+        setattr(function, _ATTRIBUTE, Declaration(function, effect, category, title, together))
         return function
 
     return decorate if function is None else decorate(function)

@@ -14,29 +14,37 @@ def resolve(
     node: str, given: Mapping[str, Any], declared: Declaration, files: Files | None, hints: Hints
 ) -> tuple[dict[str, Any], list[Problem]]:
     """The settings of `node` as its function takes them, and what is wrong with them."""
-    problems = [_unknown(node, name, declared, hints) for name in given if name not in declared.settings]
+    problems = [unknown(node, name, declared, hints) for name in given if name not in declared.settings]
     values: dict[str, Any] = {}
     for name, setting in declared.settings.items():
-        if name not in given:
-            if setting.required:
-                about = f" ({setting.description})" if setting.description else ""
-                sentence = f"Node {quoted(node)}: the setting {quoted(name)}{about} has no value, and needs one."
-                problems.append(Problem(sentence, node, setting=name))
-            else:
-                values[name] = setting.default
+        if name in given:
+            problems += take(node, setting, given[name], files, values)
+        elif setting.required:
+            about = f" ({setting.description})" if setting.description else ""
+            sentence = f"Node {quoted(node)}: the setting {quoted(name)}{about} has no value, and needs one."
+            problems.append(Problem(sentence, node, setting=name))
         else:
-            try:
-                values[name] = setting.validate(given[name])
-            except ValueError as error:
-                shown = _shown(given[name])
-                sentence = f"Node {quoted(node)}: {name} = {shown}: {error}{_range(setting)}."
-                problems.append(Problem(sentence, node, setting=name))
-        if name in values and files is not None:
-            problems += [
-                Problem(f"Node {quoted(node)}: {name}: {sentence}", node, setting=name)
-                for sentence in _path_faults(setting, values[name], files)
-            ]
+            values[name] = setting.default
+            problems += _path_problems(node, setting, values[name], files)
     return values, problems
+
+
+def take(node: str, setting: Setting, given: Any, files: Files | None, values: dict[str, Any]) -> list[Problem]:
+    """Put what `given` is to the function of `node` into `values`; what is wrong with it."""
+    try:
+        values[setting.name] = setting.validate(given)
+    except ValueError as error:
+        sentence = f"Node {quoted(node)}: {setting.name} = {_shown(given)}: {error}{_range(setting)}."
+        return [Problem(sentence, node, setting=setting.name)]
+    return _path_problems(node, setting, values[setting.name], files)
+
+
+def _path_problems(node: str, setting: Setting, value: Any, files: Files | None) -> list[Problem]:
+    sentences = () if files is None else _path_faults(setting, value, files)
+    return [
+        Problem(f"Node {quoted(node)}: {setting.name}: {sentence}", node, setting=setting.name)
+        for sentence in sentences
+    ]
 
 
 def read_paths(setting: Setting, value: Any) -> Iterator[tuple[Reads, str]]:
@@ -64,7 +72,8 @@ def _paths(value: Any) -> list[str]:
     return [path for path in (value if isinstance(value, list | tuple) else [value]) if isinstance(path, str)]
 
 
-def _unknown(node: str, name: str, declared: Declaration, hints: Hints) -> Problem:
+def unknown(node: str, name: str, declared: Declaration, hints: Hints) -> Problem:
+    """What is wrong with a setting that `node` does not have."""
     if name in declared.inputs:
         needs = declared.inputs[name].type_names
         hint = f" {quoted(name)} is an input: it takes a wire that carries {needs}."
