@@ -6,9 +6,10 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from ...graph.node import node
+from ...graph.node import Together, node
 from ...graph.progress import QUIET, Progress
 from ..types import Conditioning, Guidance, Latent, Mask, Model, Noise, Report, Sampler, Schedule
+from . import several
 
 
 class Denoised(NamedTuple):
@@ -18,7 +19,7 @@ class Denoised(NamedTuple):
     report: Report
 
 
-@node
+@node(together=Together(several.alike, several.together))
 def denoise(
     model: Model,
     noise: Noise,
