@@ -7,7 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-SIZES = (64, 128)
+SIZES = (8, 16, 32, 64, 128)
+TILED = (64, 128)
+"""Sizes in which our kernels skip blocks; shorter ones are for short sequences, where the definition does."""
 
 
 class Lists(NamedTuple):
@@ -31,11 +33,11 @@ class Blocks(NamedTuple):
 
 
 def prepare(mask: Tensor, size: int = 64) -> Blocks:
-    """Raises `ValueError` for a mask that is not boolean with four axes, and for a size that is not 64 or 128."""
+    """Raises `ValueError` for a mask that is not boolean with four axes, and for a size that is none of `SIZES`."""
     if mask.dtype != torch.bool or mask.ndim != 4:
         raise ValueError(f"a block mask is boolean with 4 axes, not {mask.dtype} with {mask.ndim}.")
     if size not in SIZES:
-        raise ValueError(f"blocks are {' or '.join(map(str, SIZES))} long, not {size}.")
+        raise ValueError(f"blocks are {', '.join(map(str, SIZES[:-1]))} or {SIZES[-1]} long, not {size}.")
     return Blocks(mask, size, _lists(mask), _lists(mask.transpose(-1, -2)))
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
-from .blocks import Blocks, elements
+from .blocks import TILED, Blocks, elements
 from .flash_attention import reference
 
 Offered = Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]]
@@ -91,6 +91,8 @@ def obstacle(name: str, ask: Ask) -> str | None:
             return "it does not compute in float64"
         if ask.bias is not None and ask.bias.requires_grad:
             return "it has no gradient for the bias"
+        if ask.blocks is not None and ask.blocks.size not in TILED:
+            return f"its blocks are {' or '.join(map(str, TILED))} long, and these are {ask.blocks.size}"
         return _no_triton(ask.q.device)
     if ask.with_lse:
         return "it does not give the log-sum-exp"

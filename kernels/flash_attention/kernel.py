@@ -18,7 +18,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
-from ..blocks import Blocks
+from ..blocks import TILED, Blocks
 from ..launch import LOG2E, OPTIONS, alignment, checked, config, grid, head_of, kind, pairs, tiles, tuned, widened
 from ..tiles import at, attend, known, load_pair, place, store_pair
 from .backward import backward
@@ -210,6 +210,8 @@ def attention(
         bias = bias.expand(shape)
     lists: list[Tensor | None] = [None] * 4
     if blocks is not None:
+        if blocks.size not in TILED:
+            raise ValueError(f"this kernel skips blocks of {' or '.join(map(str, TILED))}, not of {blocks.size}.")
         found = (*blocks.of_queries, *blocks.of_keys)
         lists = [tensor.expand(*shape[:2], *tensor.shape[2:]) for tensor in found]
     size = 0 if blocks is None else blocks.size

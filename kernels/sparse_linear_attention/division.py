@@ -45,6 +45,12 @@ def pool(x: Tensor, size: int) -> Tensor:
     return sums / held
 
 
+def counts(blocks: int, critical: float, negligible: float) -> tuple[int, int]:
+    """How many of so many blocks of keys are critical, and how many negligible."""
+    kept = min(blocks, max(1, int(critical * blocks)))
+    return kept, min(blocks - kept, int(negligible * blocks))
+
+
 @torch.no_grad()
 def divide(q: Tensor, k: Tensor, *, critical: float = 0.05, negligible: float = 0.10, size: int = 64) -> Division:
     """For queries and keys (B, H, L, D), to be made again whenever they change; nothing is differentiated.
@@ -56,8 +62,7 @@ def divide(q: Tensor, k: Tensor, *, critical: float = 0.05, negligible: float = 
             raise ValueError(f"{name} is a share of the blocks, 0 to 1, not {share}.")
     scores = pool(q, size) @ pool(k, size).transpose(-1, -2)
     blocks = scores.shape[-1]
-    kept = min(blocks, max(1, int(critical * blocks)))
-    skipped = min(blocks - kept, int(negligible * blocks))
+    kept, skipped = counts(blocks, critical, negligible)
     ranked = scores.argsort(dim=-1, descending=True, stable=True)
     nothing = torch.zeros_like(scores, dtype=torch.bool)
     chosen = nothing.scatter(-1, ranked[..., :kept], True)

@@ -126,6 +126,20 @@ def test_our_kernel_knows_what_it_cannot_do():
     )
 
 
+@pytest.mark.usefixtures("kernels_run")
+def test_short_blocks_are_for_the_definition():
+    from latentloom.kernels.block_sparse_attention.kernel import block_sparse_attention
+
+    q, k, v = Case(1, 2, 30, 20, 16).draw(grad=False)
+    blocks = prepare(torch.rand(1, 2, 4, 3, device=DEVICE) < 0.6, 8)
+    found = attention.attend(q, k, v, blocks=blocks)
+    assert found.choice.name == "sdpa"
+    assert "blocks are 64 or 128 long, and these are 8" in found.choice.why
+    near(found.out, block_sparse.block_sparse_attention(*exact(q, k, v), blocks=blocks).out, F32)
+    with pytest.raises(ValueError, match="blocks of 64 or 128, not of 8"):
+        block_sparse_attention(q, k, v, blocks)
+
+
 def test_others_may_be_offered():
     q, k, v = Case(1, 1, 8, 8, 16).draw(grad=False)
     offered = {"flash_hub": lambda q, k, v: torch.full_like(q, 7)}

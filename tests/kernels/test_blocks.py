@@ -36,7 +36,7 @@ def test_the_mask_of_single_elements_ends_with_them():
     [
         (torch.ones(1, 1, 2, 2), 64, "boolean with 4 axes"),
         (torch.ones(2, 2, dtype=torch.bool), 64, "boolean with 4 axes"),
-        (torch.ones(1, 1, 2, 2, dtype=torch.bool), 48, "64 or 128"),
+        (torch.ones(1, 1, 2, 2, dtype=torch.bool), 48, "64 or 128 long, not 48"),
     ],
 )
 def test_what_is_no_block_mask_is_said(mask, size, says):
