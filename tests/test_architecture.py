@@ -30,6 +30,7 @@ OPEN_TO_METHODS = ("nodes.types", "nodes.models", "nodes.shapes", "kernels")
 """Rooms any method may use."""
 
 SHARED = {
+    "nodes.cache.step_cache": "what is kept of a run for each of its branches",
     "nodes.guidance.classifier_free": "what guides where no guidance is wired",
     "nodes.guidance.guide": "what a guidance is to the loop that asks it",
     "nodes.sample.generate": "whole runs, for what is fitted and searched over many of them",
