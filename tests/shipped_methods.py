@@ -38,11 +38,21 @@ class Offered:
         """The folder of the model."""
         return Path(self.methods[0].model.source).name
 
+    @property
+    def count(self) -> int:
+        """How many pictures."""
+        return len(self.noise.samples)
+
 
 def names() -> list[str]:
     """Of the workflows of one method each."""
     every = sorted(file.stem for file in FOLDER.glob("*.json") if MEASURE in Workflow.read(file, UPGRADES).nodes)
     return [name for name in every if not name.startswith("compare_") and name != "everything_together"]
+
+
+def model_of(name: str) -> str:
+    """The model that the workflow `name` loads."""
+    return Workflow.read(FOLDER / f"{name}.json", UPGRADES).nodes["model"].settings["source"]
 
 
 def read(name: str, settings: Mapping[str, Any], models: Sequence[Path] = ()) -> Offered:

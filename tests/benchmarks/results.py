@@ -1,10 +1,12 @@
 """What each method that ships gains and costs, on the small trained models: makes `workflows/methods/RESULTS.md`.
 
-`python tests/benchmarks/results.py [--count 500] [--timed 10] [--rounds 3] [--processes 2] [--kept out/results]`
+    python tests/benchmarks/results.py [--count 500] [--count-on shapes-dit=100] [--timed 10] [--rounds 3]
+        [--processes 2] [--kept out/results]
 
 Every setting in the workflows of `workflows/methods` draws the same `count` held-out prompts, which takes hours; what
 is drawn is kept, so that a run that was stopped goes on where it was. Then all settings of a model are timed by turns
 on `timed` pictures, in one process: leave the machine alone meanwhile. Last the plain runs are drawn that take as long.
+The first pictures of each method are its workflow's picture in the template gallery.
 """
 
 from __future__ import annotations
@@ -14,14 +16,13 @@ import hashlib
 import os
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -34,16 +35,20 @@ from rich.console import Console
 from shipped_methods import FOLDER, Offered
 
 from latentloom.app.folders import SHIPPED
+from latentloom.app.workspace.draw_templates import small
+from latentloom.app.workspace.templates import PICTURES
 from latentloom.graph.store import versions
 from latentloom.nodes.codec import TensorCodec
-from latentloom.nodes.evaluate.comparing import Row, figure, table
+from latentloom.nodes.evaluate.comparing import Row, figure, sheet, table
 from latentloom.nodes.evaluate.draw_figure import draw_figure
 from latentloom.nodes.evaluate.measuring import Bench, as_long, plain, shares
-from latentloom.nodes.evaluate.quality import Judge
-from latentloom.nodes.types import Measured, Method, Table
+from latentloom.nodes.evaluate.quality import Judge, Quality
+from latentloom.nodes.types import Image, Measured, Method, Prompts, Table
 
 PAGE = FOLDER / "RESULTS.md"
-FIGURES = SHIPPED / "pictures" / "methods"
+SHOWN = 4
+"""Pictures of each method in its workflow's picture."""
+
 AT_ONCE = 50
 LEFT_OUT = ("attributes right", "GFLOPs", "memory MB", "seconds", "plain of equal time")
 """Columns that make the page too wide, or stand elsewhere on it."""
@@ -70,14 +75,16 @@ class Task:
         return kept / f"{offered.model}_{digest}.safetensors"
 
 
-def read(name: str, count: int) -> Offered:
+def read(name: str, options: argparse.Namespace) -> Offered:
+    """What the workflow `name` measures, with as many prompts as are asked for on its model."""
+    count = options.count_on.get(shipped_methods.model_of(name), options.count)
     return shipped_methods.read(name, {"prompts.count": count, "canvas.batch": count})
 
 
 def draw(task: Task, kept: Path) -> str:
     """Draw `task` unless that was done; runs in a process of its own."""
     torch.set_num_threads(1)
-    offered = read(task.name, task.count)
+    offered = shipped_methods.read(task.name, {"prompts.count": task.count, "canvas.batch": task.count})
     place = task.place(offered, kept)
     method = task.of(offered)
     if not place.exists():
@@ -87,6 +94,12 @@ def draw(task: Task, kept: Path) -> str:
         part.write_bytes(TensorCodec().encode(drawn))
         part.replace(place)
     return method.name
+
+
+def missing(several: Iterable[tuple[Offered, Sequence[Task]]], kept: Path) -> list[Task]:
+    """The tasks of each workflow that are not drawn yet, equal ones once."""
+    places = {task.place(offered, kept): task for offered, tasks in several for task in tasks}
+    return [task for place, task in places.items() if not place.exists()]
 
 
 def draw_all(tasks: Sequence[Task], kept: Path, processes: int) -> None:
@@ -113,45 +126,62 @@ def page_of(model: str, several: Sequence[Offered], options: argparse.Namespace)
     """The part of the page on one model, line by line; draws the plain runs it needs."""
     console.print(f"timing {model}")
     times = timed(several, options.rounds, options.timed)
-    tasks = {
-        (offered.name, each.name): Task(offered.name, 0, as_long(measured[0], each.seconds), options.count)
+    rivals = [
+        [Task(offered.name, 0, as_long(measured[0], each.seconds), offered.count) for each in measured[1:]]
         for offered, measured in zip(several, times, strict=True)
-        for each in measured[1:]
-    }
-    draw_all(list(dict.fromkeys(replace(task, name=several[0].name) for task in tasks.values())), options.kept, 1)
-    base = _kept(Task(several[0].name, 0, None, options.count), several[0], options.kept)
-    judge = Judge(base.image.pixels, several[0].prompts, None)
-    look: dict[Path, Any] = {}
-
-    def row(task: Task, offered: Offered, seconds: Measured, rival: Row | None = None) -> Row:
-        place = task.place(offered, options.kept)
-        drawn = _kept(task, offered, options.kept)
-        if place not in look:
-            look[place] = judge.look(drawn.image.pixels)
-        report = replace(drawn.report, seconds=seconds.report.seconds, total_seconds=seconds.seconds)
-        return Row(
-            replace(drawn, report=report, seconds=seconds.seconds, plain=task.index == 0), look[place], origin, rival
-        )
-
-    origin = replace(base, seconds=times[0][0].seconds)
-    everything = [row(Task(several[0].name, 0, None, options.count), several[0], times[0][0])]
-    for offered, measured in zip(several, times, strict=True):
+    ]
+    draw_all(missing(zip(several, rivals, strict=True), options.kept), options.kept, options.processes)
+    shown: list[Row] = []
+    for offered, measured, equals in zip(several, times, rivals, strict=True):
+        rows = rows_of(offered, measured, equals, options.kept)
         yield from ("", f"### {offered.title}", "", f"[{offered.name}.json]({offered.name}.json)", "")
-        rows = []
-        for index, each in enumerate(measured[1:], 1):
-            task = tasks[offered.name, each.name]
-            assert task.steps is not None
-            share = measured[0].seconds * task.steps / measured[0].report.steps
-            rival = row(task, offered, replace(measured[0], seconds=share))
-            rows += [row(Task(offered.name, index, None, options.count), offered, each, rival), rival]
-        known = dict.fromkeys(each.measured.name for each in rows)
-        rows = [next(each for each in rows if each.measured.name == name) for name in known]
-        everything += rows
-        yield from markdown(table([everything[0], *rows]))
-    FIGURES.mkdir(parents=True, exist_ok=True)
-    pixels = draw_figure(figure(everything, "attributes right"), 1000, 700).pixels[0]
-    drawn = Pillow.fromarray((pixels.permute(1, 2, 0) * 255).round().byte().numpy())
-    drawn.save(FIGURES / f"results_{model}.webp", quality=80)
+        yield from markdown(table(rows))
+        show(sheet(rows, SHOWN), f"methods/{offered.name}")
+        if _told(offered.methods[0]) == _told(several[0].methods[0]):
+            shown += rows
+    show(draw_figure(figure(shown, "attributes right"), 1000, 700), f"results/{model}")
+
+
+def rows_of(offered: Offered, times: Sequence[Measured], equals: Sequence[Task], folder: Path) -> list[Row]:
+    """The plain run, and each method with the plain run of `equals` below it, unless that stands higher up."""
+    base = Task(offered.name, 0, None, offered.count)
+    origin = kept(base, offered, folder, times[0])
+
+    def row(task: Task, time: Measured, rival: Row | None = None) -> Row:
+        quality = look(task.place(offered, folder), base.place(offered, folder), offered.prompts)
+        return Row(kept(task, offered, folder, time), quality, origin, rival)
+
+    rows = [row(base, origin)]
+    for index, (time, equal) in enumerate(zip(times[1:], equals, strict=True), 1):
+        seconds = origin.seconds * equal.of(offered).schedule.steps / origin.report.steps
+        same = equal.place(offered, folder) == base.place(offered, folder)
+        rival = rows[0] if same else row(equal, replace(origin, seconds=seconds))
+        rows.append(row(replace(base, index=index), time, rival))
+        if rival.measured.name not in {every.measured.name for every in rows}:
+            rows.append(rival)
+    return rows
+
+
+def kept(task: Task, offered: Offered, folder: Path, time: Measured) -> Measured:
+    """What was drawn for `task`, with the `time` it took to draw some of it."""
+    drawn = TensorCodec().decode(task.place(offered, folder).read_bytes())
+    report = replace(drawn.report, seconds=time.report.seconds, total_seconds=time.seconds)
+    return replace(drawn, name=task.of(offered).name, report=report, seconds=time.seconds, plain=task.index == 0)
+
+
+@cache
+def look(place: Path, base: Path, prompts: Prompts) -> Quality:
+    """How good the pictures kept at `place` are beside those at `base`."""
+    drawn, reference = (TensorCodec().decode(each.read_bytes()).image.pixels for each in (place, base))
+    return Judge(reference, prompts, None).look(drawn)
+
+
+def show(image: Image, name: str) -> None:
+    """Keep a picture small, where those of the template gallery lie."""
+    drawn = Pillow.fromarray((image.pixels[0].permute(1, 2, 0) * 255).round().byte().numpy())
+    place = SHIPPED / PICTURES / f"{name}.webp"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(small(drawn))
 
 
 def markdown(made: Table) -> Iterator[str]:
@@ -169,13 +199,10 @@ def _told(method: Method) -> str:
     return hashlib.sha256(TensorCodec().encode(replace(method, name="", group="", model=model))).hexdigest()
 
 
-def _kept(task: Task, offered: Offered, kept: Path) -> Measured:
-    return replace(TensorCodec().decode(task.place(offered, kept).read_bytes()), name=task.of(offered).name)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=500, help="prompts")
+    parser.add_argument("--count-on", nargs="*", default=[], metavar="MODEL=COUNT", help="prompts on a model")
     parser.add_argument("--timed", type=int, default=10, help="pictures that are timed together")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=2)
@@ -184,10 +211,12 @@ def main() -> None:
     parser.add_argument("--only-draw", action="store_true", help="time nothing yet, and write no page")
     options = parser.parse_args()
     options.kept.mkdir(parents=True, exist_ok=True)
-    offered = [read(name, options.count) for name in options.methods or shipped_methods.names()]
-    tasks = [Task(each.name, index, None, options.count) for each in offered for index in range(len(each.methods))]
-    by_place = {task.place(each, options.kept): task for each in offered for task in tasks if task.name == each.name}
-    draw_all([task for place, task in by_place.items() if not place.exists()], options.kept, options.processes)
+    fewer = f" --count-on {' '.join(options.count_on)}" if options.count_on else ""
+    options.command = f"--count {options.count}{fewer} --timed {options.timed} --rounds {options.rounds}"
+    options.count_on = {model: int(count) for model, count in (each.split("=") for each in options.count_on)}
+    offered = [read(name, options) for name in options.methods or shipped_methods.names()]
+    every = [[Task(each.name, index, None, each.count) for index in range(len(each.methods))] for each in offered]
+    draw_all(missing(zip(offered, every, strict=True), options.kept), options.kept, options.processes)
     if options.only_draw:
         return
     lines = [INTRODUCTION.format(**vars(options), machine=machine())]
@@ -198,7 +227,7 @@ def main() -> None:
             "",
             f"## On {model}",
             "",
-            f"![speed against quality](../pictures/methods/results_{model}.webp)",
+            f"{chosen[0].count} prompts. ![speed against quality](../pictures/results/{model}.webp)",
             *part,
         ]
     PAGE.write_text("\n".join(lines) + "\n", "utf-8")
@@ -211,9 +240,9 @@ def machine() -> str:
 
 INTRODUCTION = """# Methods, measured
 
-Made by `python tests/benchmarks/results.py --count {count} --timed {timed} --rounds {rounds}` on {machine}, one thread,
-float32. Each row is {count} held-out prompts of the world of shapes on the same noise. Speed is the median of {rounds}
-rounds by turns of {timed} pictures together.
+Made by `python tests/benchmarks/results.py {command}` on {machine}, one thread, float32. Each row is
+the same held-out prompts of the world of shapes on the same noise. Speed is the median of {rounds} rounds by turns of
+{timed} pictures together.
 
 - **limit**: how many times fewer floating-point operations (matrix products, convolutions, attention) the method needs;
   **of the limit** is the share of that which the clock shows.
