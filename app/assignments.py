@@ -24,13 +24,13 @@ def assign(workflow: Workflow, assignments: Iterable[str], catalog: Catalog) -> 
             problems.append(Problem(f"--set {quoted(assignment)}: write it node.setting=value."))
             continue
         try:
-            workflow = workflow.with_settings({key: _value(workflow, key, text, catalog)})
+            workflow = workflow.with_settings({key: typed(workflow, key, text, catalog)})
         except WorkflowError as error:
             problems += [Problem(f"--set {quoted(assignment)}: {problem}") for problem in error.problems]
     return workflow, problems
 
 
-def _value(workflow: Workflow, key: str, text: str, catalog: Catalog) -> Any:
+def typed(workflow: Workflow, key: str, text: str, catalog: Catalog) -> Any:
     """`text` as the setting takes it; where that cannot be told, as it is, so that the check says what is wrong."""
     try:
         read = json.loads(text, parse_constant=_refuse)

@@ -9,11 +9,13 @@ import importlib.metadata
 import io
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
+
+from .batch.line import batch
+from .options import MACHINE, OTHERS, Attention, Compile, Dtype, File, Inputs, Json, Memory, Models, Offload, Set, end
 
 application = typer.Typer(
     name="latentloom",
@@ -23,31 +25,6 @@ application = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-File = Annotated[
-    str,
-    typer.Argument(help="A workflow file, the name of one that ships, or a PNG picture made by one.", metavar="FILE"),
-]
-Set = Annotated[list[str] | None, typer.Option("--set", help="A setting to change.", metavar="NODE.SETTING=VALUE")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
-Inputs = Annotated[
-    list[Path] | None, typer.Option("--input", help="A folder to read pictures from; may be repeated.", metavar="DIR")
-]
-Models = Annotated[
-    list[Path] | None, typer.Option("--models", help="A folder of models; may be repeated.", metavar="DIR")
-]
-_MACHINE = "Machine"
-_OTHERS = "Serving others"
-Dtype = Annotated[str, typer.Option(help="auto, float32, float16 or bfloat16.", rich_help_panel=_MACHINE)]
-Memory = Annotated[
-    str | None,
-    typer.Option(help="How much memory models may fill: 6GB, 512MB.", rich_help_panel=_MACHINE, metavar="SIZE"),
-]
-Attention = Annotated[str, typer.Option(help="A backend of diffusers, or auto.", rich_help_panel=_MACHINE)]
-Offload = Annotated[str, typer.Option(help="none, model, group or sequential.", rich_help_panel=_MACHINE)]
-Compile = Annotated[
-    bool, typer.Option("--compile", help="Compile the denoiser with torch.compile.", rich_help_panel=_MACHINE)
-]
 
 
 def _version(wanted: bool) -> None:
@@ -80,7 +57,7 @@ def run(
     ] = None,
     as_json: Json = False,
     traceback: Annotated[bool, typer.Option("--traceback", help="Show where an unexpected error arose.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", rich_help_panel=_MACHINE)] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", rich_help_panel=MACHINE)] = "auto",
     dtype: Dtype = "auto",
     memory: Memory = None,
     attention: Attention = "auto",
@@ -103,7 +80,7 @@ def run(
             )
         )
 
-    _end(work, as_json)
+    end(work, as_json)
 
 
 @application.command()
@@ -117,7 +94,7 @@ def check(
 
         return check_file(file, settings or (), inputs or (), models or (), as_json)
 
-    _end(work, as_json)
+    end(work, as_json)
 
 
 @application.command()
@@ -133,7 +110,7 @@ def nodes(
 
         return print_nodes(name, as_json, as_markdown)
 
-    _end(work, as_json)
+    end(work, as_json)
 
 
 @application.command("models")
@@ -145,7 +122,7 @@ def list_models(models: Models = None, as_json: Json = False) -> None:
 
         return print_models(models or (), as_json)
 
-    _end(work, as_json)
+    end(work, as_json)
 
 
 @application.command()
@@ -169,17 +146,17 @@ def edit(
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
     listen: Annotated[
         bool,
-        typer.Option("--listen", help="Serve other machines too; needs a secret.", rich_help_panel=_OTHERS),
+        typer.Option("--listen", help="Serve other machines too; needs a secret.", rich_help_panel=OTHERS),
     ] = False,
     address: Annotated[
         str | None,
-        typer.Option(help="Serve on this address of the machine only; means --listen.", rich_help_panel=_OTHERS),
+        typer.Option(help="Serve on this address of the machine only; means --listen.", rich_help_panel=OTHERS),
     ] = None,
     host_name: Annotated[
         list[str] | None,
         typer.Option(
             help="A name the server may be called by, as behind a proxy; may be repeated.",
-            rich_help_panel=_OTHERS,
+            rich_help_panel=OTHERS,
             metavar="NAME",
         ),
     ] = None,
@@ -187,25 +164,25 @@ def edit(
         str | None,
         typer.Option(
             help="What is asked for in the browser. On the command line others of this machine can read it.",
-            rich_help_panel=_OTHERS,
+            rich_help_panel=OTHERS,
             envvar="LATENTLOOM_PASSWORD",
         ),
     ] = None,
     password_file: Annotated[
-        Path | None, typer.Option(help="A file with the password.", rich_help_panel=_OTHERS, metavar="FILE")
+        Path | None, typer.Option(help="A file with the password.", rich_help_panel=OTHERS, metavar="FILE")
     ] = None,
     token: Annotated[
         str | None,
-        typer.Option(help="What programs send as bearer token.", rich_help_panel=_OTHERS, envvar="LATENTLOOM_TOKEN"),
+        typer.Option(help="What programs send as bearer token.", rich_help_panel=OTHERS, envvar="LATENTLOOM_TOKEN"),
     ] = None,
     token_file: Annotated[
-        Path | None, typer.Option(help="A file with the token.", rich_help_panel=_OTHERS, metavar="FILE")
+        Path | None, typer.Option(help="A file with the token.", rich_help_panel=OTHERS, metavar="FILE")
     ] = None,
     device: Annotated[
         list[str] | None,
         typer.Option(
             help="auto (if not given), cpu, mps, cuda or cuda:N; one worker each when repeated.",
-            rich_help_panel=_MACHINE,
+            rich_help_panel=MACHINE,
         ),
     ] = None,
     dtype: Dtype = "auto",
@@ -240,7 +217,10 @@ def edit(
             )
         )
 
-    _end(work, False)
+    end(work, False)
+
+
+application.command()(batch)
 
 
 def main() -> None:
@@ -259,23 +239,6 @@ def main() -> None:
         print(f"latentloom failed unexpectedly: {type(error).__name__}: {error}", file=sys.stderr)
         print("This is a fault of latentloom; LATENTLOOM_TRACEBACK=1 shows where.", file=sys.stderr)
         sys.exit(1)
-
-
-def _end(work: Callable[[], int], as_json: bool) -> NoReturn:
-    """Leave with the code `work` gives, or 2 after the problems it was refused for."""
-    from ..graph.problems import Refused
-
-    try:
-        code = work()
-    except Refused as refused:
-        from . import show
-
-        if as_json:
-            show.document({"ok": False, "problems": show.plain(refused.problems)})
-        else:
-            show.problems("This cannot be done:", refused.problems)
-        code = 2
-    raise typer.Exit(code)
 
 
 if __name__ == "__main__":

@@ -38,12 +38,14 @@ Explain = Callable[[Exception], str | None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a node. `error` is a sentence; `notes` are the facts it noted, also when it was reused."""
+    """What became of a node. `error` is a sentence; `notes` are the facts it noted, also when it was reused. A `fault`
+    is an error that nobody foresaw, and that may not come again."""
 
     status: Status
     seconds: float = 0.0
     error: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
+    fault: bool = False
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,8 @@ class Walk:
             trace = "" if explained else traceback.format_exc()
             seconds = perf_counter() - begun
             self.failed[id_] = id_
-            self._end(id_, Outcome("failed", seconds, sentence, notes), events.Failed(id_, sentence, seconds, trace))
+            outcome = Outcome("failed", seconds, sentence, notes, fault=not explained)
+            self._end(id_, outcome, events.Failed(id_, sentence, seconds, trace))
         else:
             self._hold(key := self.keys[id_], result)
             if self.store is not None and lasting(key):

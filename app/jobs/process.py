@@ -9,8 +9,9 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from multiprocessing import connection
+from typing import Any
 
-from .reports import Cancel, Report, Setup, Stop, Task
+from .reports import Setup
 from .worker import work
 
 _CONTEXT = multiprocessing.get_context("spawn")  # a fork would share the server's sockets, locks and CUDA's state
@@ -20,20 +21,22 @@ PATIENCE = 5.0
 
 
 class WorkerProcess:
-    """One process. `hear` is called with each report and `died` with the exit code, both in this worker's own thread.
+    """One process that does `work`, which is told messages of its own kind. `hear` is called with each report and
+    `died` with the exit code, both in this worker's own thread.
 
     `died` is the last call; it also comes when the worker was stopped.
     """
 
     def __init__(
         self,
-        setup: Setup,
-        hear: Callable[[WorkerProcess, Report], None],
+        setup: Setup | Any,
+        hear: Callable[[WorkerProcess, Any], None],
         died: Callable[[WorkerProcess, int], None],
         name: str,
+        work: Callable[[connection.Connection, Any], None] = work,
     ) -> None:
         self._hear, self._died = hear, died
-        self._outgoing: queue.SimpleQueue[Task | Cancel | Stop | None] = queue.SimpleQueue()
+        self._outgoing: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._over = threading.Event()
         self._connection, theirs = _CONTEXT.Pipe()
         self._process = _CONTEXT.Process(target=work, args=(theirs, setup), name=f"latentloom {name}")
@@ -47,7 +50,7 @@ class WorkerProcess:
     def pid(self) -> int | None:
         return self._process.pid
 
-    def send(self, message: Task | Cancel | Stop) -> None:
+    def send(self, message: Any) -> None:
         """Returns at once; what is sent to a worker that died is lost."""
         self._outgoing.put(message)
 
@@ -78,7 +81,7 @@ class WorkerProcess:
         self._died(self, self._process.exitcode or 0)
         self._over.set()
 
-    def _next(self) -> Report | None:
+    def _next(self) -> Any:
         """The next report; None once the worker is dead and all it had told was heard. Children of the worker may hold
         its end of the pipe open, so its end is not waited for alone."""
         connection.wait([self._connection, self._process.sentinel])

@@ -39,7 +39,7 @@ _SLOW_TO_IMPORT = (
 
 def work(connection: Connection, setup: Setup) -> None:
     """Serve until told to stop, or until the server is gone. Runs in a process of its own."""
-    _leave_interrupts_to_the_server()
+    leave_interrupts_to_the_server()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin make small models slow beside other work
     with redirect_stdout(sys.stderr):  # what libraries print is for who started the server
         _Worker(connection, setup).serve()
@@ -174,7 +174,7 @@ def _room() -> int:
     return min(KEPT_BYTES, psutil.virtual_memory().total // 8)
 
 
-def _leave_interrupts_to_the_server() -> None:
+def leave_interrupts_to_the_server() -> None:
     """Ctrl+C in a terminal reaches every process; the server ends its workers itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):  # the server started us with it blocked

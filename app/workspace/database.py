@@ -1,11 +1,11 @@
-"""The workspace's memory: one SQLite file, used by many threads and by several servers at once."""
+"""A memory in one SQLite file, used by many threads and by several processes at once: the workspace's, and batches'."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -17,7 +17,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError
 
 from ...graph.problems import quoted
 from .refusals import refuse
-from .schema import UPGRADES
+from .schema import UPGRADES, Upgrade
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another one."""
@@ -34,8 +34,8 @@ class Database:
     never deleted: it is set aside under a new name, and an empty one takes its place.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, upgrades: Sequence[Upgrade] = UPGRADES) -> None:
+        self.path, self._upgrades = path, upgrades
         self.notices: list[str] = []
         self._opening = threading.Lock()
         self._engine: Engine | None = None
@@ -91,7 +91,7 @@ class Database:
             engine.dispose()
             self._set_aside(str(verdict))
             engine = _engine(self.path)
-        _upgrade(engine, self.path)
+        _upgrade(engine, self.path, self._upgrades)
         return engine
 
     def _set_aside(self, reason: str) -> None:
@@ -138,20 +138,20 @@ def _engine(path: Path) -> Engine:
     return engine
 
 
-def _upgrade(engine: Engine, path: Path) -> None:
+def _upgrade(engine: Engine, path: Path, upgrades: Sequence[Upgrade]) -> None:
     with engine.execution_options(writes=True).begin() as connection:
         version = connection.exec_driver_sql("PRAGMA user_version").scalar() or 0
-        if version > len(UPGRADES):
+        if version > len(upgrades):
             engine.dispose()
             refuse(
                 f"{path} was written by a newer version of latentloom (its format is {version}; this version reads up "
-                f"to {len(UPGRADES)}). Upgrade latentloom, or name another folder with --workspace."
+                f"to {len(upgrades)}). Upgrade latentloom, or name another folder with --workspace."
             )
-        for statements in UPGRADES[version:]:
+        for statements in upgrades[version:]:
             for statement in statements:
                 connection.exec_driver_sql(statement)
-        if version < len(UPGRADES):
-            connection.exec_driver_sql(f"PRAGMA user_version = {len(UPGRADES)}")
+        if version < len(upgrades):
+            connection.exec_driver_sql(f"PRAGMA user_version = {len(upgrades)}")
 
 
 def _is_damage(error: DatabaseError) -> bool:
