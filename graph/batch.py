@@ -90,7 +90,7 @@ def batch(
     None says that there is none for now, so that those begun go on.
 
     The other parameters are those of `run`. What is wrong with a row's settings is the error of its nodes; what is
-    wrong with `goals` raises `CheckFailed`.
+    wrong with the workflow besides raises `CheckFailed`.
     """
     runs = _Rows(workflow, catalog, goals, store or MemoryStore(SHARED_BYTES), files, cancel, salt, explain)
     return _Batch(runs, sizes or Fixed())(rows)
@@ -111,6 +111,8 @@ class _Rows:
 
     def __post_init__(self) -> None:
         self._checked = bind(self.workflow, self.catalog, self.files, self.goals)
+        if stopping := [each for each in self._checked.problems if each.needed and each.setting is None]:
+            raise CheckFailed(stopping)
 
     def begin(self, row: Row) -> Calls:
         files = row.files or self.files
@@ -176,10 +178,10 @@ class _Batch:
     def _go(
         self, source: Iterator[Row | None], beside: ThreadPoolExecutor
     ) -> Generator[tuple[Row, RunResult], None, None]:
-        more, room = True, 1
+        more = True
         while more or self.waiting or self.finishing:
-            yield from self._ended(block=(not more and not self.waiting) or len(self.finishing) > 2 * room)
-            while more and len(self.waiting) < AHEAD * room:
+            yield from self._ended(block=(not more and not self.waiting) or len(self.finishing) > 2 * self._room())
+            while more and len(self.waiting) < AHEAD * self._room():
                 if (row := next(source, _END)) is None:
                     break
                 if isinstance(row, Row):
@@ -187,8 +189,7 @@ class _Batch:
                 else:
                     more = False
             if self.waiting:
-                together, room = self._choose()
-                for going, answer in self._make(together):
+                for going, answer in self._make(self._choose()):
                     going.depth += 1
                     self.finishing.add(beside.submit(going.go, answer))
 
@@ -204,11 +205,16 @@ class _Batch:
         else:
             self.waiting.append(going)
 
-    def _choose(self) -> tuple[list[_Going], int]:
-        """Rows whose calls are made next, taken out of those that wait, and how many different calls there is room
-        for."""
-        kind = max(self.waiting, key=lambda going: going.depth).call.kind  # type: ignore[union-attr]
-        room = max(1, self.sizes.most(kind))
+    def _room(self) -> int:
+        """How many calls go together now, as far as that is known."""
+        waits = self.waiting[0].call if self.waiting else None
+        return self.sizes.most(waits.kind) if waits else 1
+
+    def _choose(self) -> list[_Going]:
+        """Rows whose calls are made next, taken out of those that wait."""
+        call = max(self.waiting, key=lambda going: going.depth).call
+        assert call is not None
+        kind, room = call.kind, max(1, self.sizes.most(call.kind))
         keys: set[str] = set()
         chosen = []
         for going in self.waiting:
@@ -218,7 +224,7 @@ class _Batch:
                 chosen.append(going)
         taken = set(map(id, chosen))
         self.waiting = deque(going for going in self.waiting if id(going) not in taken)
-        return chosen, room
+        return chosen
 
     def _make(self, together: Sequence[_Going]) -> Iterator[tuple[_Going, Made | Exception]]:
         """The answers, one for each row: calls of one key are made once."""
