@@ -16,8 +16,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 
 from ...graph.node import NodeError
-from ...kernels.attention import Choice, attend
-from ..models.attentions import blocks, check_native, processor_replaced, self_attentions
+from ...kernels.attention import attend
+from ..models.attentions import blocks, check_native, processor_replaced, self_attentions, tell
 from ..models.call import current
 from ..types import Model, Patch
 
@@ -171,24 +171,6 @@ def added(model: Model, patch: AttentionPatch) -> Model:
     if others:
         raise NodeError(f"{patch.method} and {others[0]} both compute attention; give a model one of them.")
     return replace(model, patches=(*model.patches, patch))
-
-
-def tell(choice: Choice) -> None:
-    """What computed an attention, and why, in the run's report."""
-    call = current()
-    if call is None:
-        return
-    call.counts[f"attention by {choice.name}"] += 1
-    note(f"{choice.name}: {choice.why}")
-
-
-def note(sentence: str) -> None:
-    """One of the sentences on attention in the run's report; each stands there once."""
-    call = current()
-    if call is not None:
-        told = call.notes.setdefault("attention_ran", [])
-        if sentence not in told:
-            told.append(sentence)
 
 
 def count_blocks(computed: int, skipped: int) -> None:

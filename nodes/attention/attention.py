@@ -15,10 +15,10 @@ from pydantic import Field
 
 from ...graph.node import NodeError, node
 from ...kernels.attention import attend
-from ..models.attentions import attentions
+from ..models.attentions import attentions, tell
 from ..types import Model
 from . import dispatcher
-from .attending import Asked, Attend, AttentionPatch, added, tell
+from .attending import Asked, Attend, AttentionPatch, added
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

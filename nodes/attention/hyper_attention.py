@@ -17,9 +17,10 @@ from pydantic import Field
 
 from ...graph.node import node
 from ...kernels.hyper_attention import hyper_attention as attend_by_hashing
+from ..models.attentions import note, tell
 from ..models.call import current
 from ..types import Model
-from .attending import Asked, Attend, AttentionPatch, added, note, tell
+from .attending import Asked, Attend, AttentionPatch, added
 
 if TYPE_CHECKING:
     from torch import Tensor

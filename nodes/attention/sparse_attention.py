@@ -30,9 +30,10 @@ from ...kernels.attention import attend
 from ...kernels.blocks import Blocks, Lists, number, prepare
 from ...kernels.sparse_linear_attention.division import pool
 from ..cache.step_cache import PerBranch
+from ..models.attentions import tell
 from ..models.call import Call, current
 from ..types import Model
-from .attending import Asked, Attend, AttentionPatch, added, count_blocks, tell
+from .attending import Asked, Attend, AttentionPatch, added, count_blocks
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -28,7 +28,8 @@ from ...graph.node import NodeError
 from ...kernels.attention import attend, attend_sparse_linear
 from ...kernels.blocks import number
 from ...kernels.sparse_linear_attention.division import Over, counts, divide
-from .attending import Asked, Attend, AttentionPatch, count_blocks, note, tell
+from ..models.attentions import note, tell
+from .attending import Asked, Attend, AttentionPatch, count_blocks
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -31,6 +31,9 @@ from ..types import Conditioning
 Combine = Callable[[Tensor, Tensor], Tensor]
 """Z of Z+ and Z- (B, N, C)."""
 
+Together = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, "Tensor | None", "Tensor | None"], Tensor]
+"""Z (B, H, N, D) of queries, the keys and values of c+, those of c-, and what is added to the scores of each."""
+
 
 @dataclass(frozen=True, eq=False)
 class Attended:
@@ -42,6 +45,8 @@ class Attended:
     method: str
     joint: bool
     """Whether the method is defined where picture and prompt are one sequence."""
+    together: Together | None = None
+    """Both attentions and `combine` at once, where that is quicker."""
 
     def __post_init__(self) -> None:
         check_native(self._all if self._is_joint else self._crossing, self.method)
@@ -86,7 +91,8 @@ class Attended:
     def _seen_across(self) -> Iterator[None]:
         """The tokens of the negative prompt stand behind the others, and each attention tells them apart."""
         whole, crossing = self.denoiser.forward, self._crossing
-        processors = [CrossAttention(self.combine) for _ in crossing]
+        together = self.together or apart(self.combine)
+        processors = [CrossAttention(together) for _ in crossing]
 
         def forward(sample: Tensor, *given: Any, **told: Any) -> Any:
             tokens = told["encoder_hidden_states"]
@@ -158,8 +164,8 @@ class Attended:
 class CrossAttention:
     """diffusers' `AttnProcessor2_0` for attention to a prompt of `length` tokens, and the negative one behind it."""
 
-    def __init__(self, combine: Combine) -> None:
-        self._combine, self.length = combine, 0
+    def __init__(self, together: Together) -> None:
+        self._together, self.length = together, 0
 
     def __call__(
         self,
@@ -188,13 +194,32 @@ class CrossAttention:
                 rows, attn.heads, -1, length
             )
 
-        def seen(part: slice) -> Tensor:
-            mask = None if attention_mask is None else attention_mask[..., part]
-            found = scaled_dot_product_attention(query, key[:, :, part], value[:, :, part], attn_mask=mask)
-            return found.transpose(1, 2).flatten(2)
-
-        found = self._combine(seen(slice(0, self.length)), seen(slice(self.length, None)))
+        said, unsaid = slice(0, self.length), slice(self.length, None)
+        masks = (None if attention_mask is None else attention_mask[..., part] for part in (said, unsaid))
+        prompts = (each[:, :, part] for part in (said, unsaid) for each in (key, value))
+        found = self._together(query, *prompts, *masks).transpose(1, 2).flatten(2)
         return attn.to_out[1](attn.to_out[0](found)) / attn.rescale_output_factor
+
+
+def apart(combine: Combine) -> Together:
+    """One attention after the other, then `combine`."""
+
+    def together(
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        k_negative: Tensor,
+        v_negative: Tensor,
+        bias: Tensor | None,
+        bias_negative: Tensor | None,
+    ) -> Tensor:
+        seen = (
+            scaled_dot_product_attention(q, *prompt, attn_mask=mask).transpose(1, 2).flatten(2)
+            for prompt, mask in (((k, v), bias), ((k_negative, v_negative), bias_negative))
+        )
+        return combine(*seen).unflatten(-1, (q.shape[1], -1)).transpose(1, 2)
+
+    return together
 
 
 class AfterPrompt:

@@ -5,13 +5,14 @@ In each attention to the prompt, from what the picture sees of the positive and 
 Z~ = s Z+ - (s - 1) Z-,    R = |Z~|_1 / |Z+|_1,    Z^ = Z~ min(R, tau) / R,    Z = alpha Z^ + (1 - alpha) Z+
 
 What is far off is brought back to tau times the length, so that |Z|_1 <= (alpha tau + 1 - alpha) |Z+|_1: 1.375 times at
-most with the defaults.
+most with the defaults. On a GPU one kernel does both attentions to the prompt and all of this
+(`kernels/nag_attention`); elsewhere, and where picture and prompt are one sequence, one follows the other.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -21,6 +22,8 @@ from .negative_attention import NegativeAttention
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from .attended import Together
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,17 +44,33 @@ class NormalizedAttention(NegativeAttention):
     def combined(self, z_positive: Tensor, z_negative: Tensor) -> Tensor:
         return normalized(z_positive, z_negative, self.scale, self.tau, self.alpha)
 
+    @property
+    def together(self) -> Together:
+        from ...kernels.attention import attend_guided
+        from ..models.attentions import tell
+
+        def at_once(
+            q: Tensor,
+            k: Tensor,
+            v: Tensor,
+            k_negative: Tensor,
+            v_negative: Tensor,
+            bias: Tensor | None,
+            bias_negative: Tensor | None,
+        ) -> Tensor:
+            how: Any = {"guidance": self.scale, "tau": self.tau, "alpha": self.alpha}
+            found = attend_guided(q, k, v, k_negative, v_negative, bias=bias, bias_negative=bias_negative, **how)
+            tell(found.choice)
+            return found.out
+
+        return at_once
+
 
 def normalized(z_positive: Tensor, z_negative: Tensor, scale: float, tau: float, alpha: float) -> Tensor:
     """Z of the formula, of Z+ and Z- (B, N, C), in their dtype; computed in float32 at least."""
-    import torch
+    from ...kernels.nag_attention.reference import guided
 
-    wide = torch.promote_types(z_positive.dtype, torch.float32)
-    positive, negative = z_positive.to(wide), z_negative.to(wide)
-    away = scale * positive - (scale - 1) * negative
-    length, reach = (each.abs().sum(-1, keepdim=True) for each in (positive, away))
-    away = torch.where(reach > tau * length, away * (tau * length / reach.clamp_min(1e-6)), away)
-    return (alpha * away + (1 - alpha) * positive).to(z_positive.dtype)
+    return guided(z_positive[:, None], z_negative[:, None], scale, tau, alpha)[:, 0]
 
 
 @node(title="NAG")

@@ -14,6 +14,8 @@ from .guide import Conditions, Guide, Step
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from .attended import Together
+
 
 @dataclass(frozen=True, eq=False)
 class NegativeAttention(Guidance):
@@ -39,6 +41,11 @@ class NegativeAttention(Guidance):
         """What the picture sees (B, N, C), of what it sees of either prompt."""
         raise NotImplementedError
 
+    @property
+    def together(self) -> Together | None:
+        """Both attentions to the prompt and `combined` at once, where there is a quicker way than one by one."""
+        return None
+
     def begin(self, conditions: Conditions) -> Guide:
         from .attended import Attended
 
@@ -47,7 +54,9 @@ class NegativeAttention(Guidance):
             return guided
         positive = conditions.positive
         negative = conditions.negative if self.negative is None else self.negative
-        attended = Attended(conditions.network.denoiser, negative, self.combined, self.method, self.joint)
+        attended = Attended(
+            conditions.network.denoiser, negative, self.combined, self.method, self.joint, self.together
+        )
         attended.check(positive)
         changed: dict[int, tuple[Conditioning, Conditioning]] = {}
 

@@ -7,9 +7,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ...graph.node import NodeError
+from .call import current
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from ...kernels.attention import Choice
 
 NATIVE = ("AttnProcessor2_0", "JointAttnProcessor2_0", "FluxAttnProcessor")
 """The attentions of diffusers that call PyTorch's own."""
@@ -64,3 +67,21 @@ def processor_replaced(attention: Any, processor: Any) -> Iterator[None]:
         yield
     finally:
         attention.processor = before
+
+
+def tell(choice: Choice) -> None:
+    """What computed an attention, and why, in the run's report."""
+    call = current()
+    if call is None:
+        return
+    call.counts[f"attention by {choice.name}"] += 1
+    note(f"{choice.name}: {choice.why}")
+
+
+def note(sentence: str) -> None:
+    """One of the sentences on attention in the run's report; each stands there once."""
+    call = current()
+    if call is not None:
+        told = call.notes.setdefault("attention_ran", [])
+        if sentence not in told:
+            told.append(sentence)

@@ -295,3 +295,29 @@ def test_an_attention_that_is_not_diffusers_own_is_told_of(sd3: Studio) -> None:
     regional = replace(sd3, model=region_adaptive(sd3.model))
     with pytest.raises(NodeError, match="NAG changes attention itself, and KeepingAttention computes it here"):
         regional.sample(guidance=nag(), schedule=schedule(3), preview=False)
+
+
+# ---------------------------------------------------------------- what computes it
+
+
+@pytest.mark.parametrize("name", CROSSING)
+def test_both_attentions_and_the_formula_are_asked_of_the_kernels_at_once(
+    name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what the picture sees, masks too, so that one kernel can do it where there is a GPU."""
+    from latentloom.kernels import attention
+
+    studio, asked = request.getfixturevalue(name), []
+    attend = attention.attend_guided
+
+    def watched(*inputs: Tensor, **told: Any) -> Any:
+        asked.append({name: told[name] for name in ("guidance", "tau", "alpha")})
+        assert (told["bias"] is None) == (told["bias_negative"] is None) == (name != "pixart")
+        return attend(*inputs, **told)
+
+    monkeypatch.setattr(attention, "attend_guided", watched)
+    _, notes = hooking.sampled(studio, studio.model, guidance=nag(scale=3.0, tau=2.0, alpha=0.5), steps=2)
+    assert asked == [{"guidance": 3.0, "tau": 2.0, "alpha": 0.5}] * len(asked)
+    done = sum(times for name, times in notes.items() if name.startswith("attention_by_"))
+    assert done == len(asked) > 0
+    assert notes["attention_ran"][0].startswith("triton: our kernel does both" if torch.cuda.is_available() else "sdpa")
