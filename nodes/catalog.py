@@ -3,6 +3,7 @@
 NODES: dict[str, str] = {
     "adaptive_guidance": "guidance.adaptive_guidance",
     "apg": "guidance.apg",
+    "apply_lora": "lora.apply_lora",
     "attention": "attention.attention",
     "attribute_reward": "reward.attribute_reward",
     "autoguidance": "guidance.autoguidance",
@@ -33,6 +34,7 @@ NODES: dict[str, str] = {
     "inject_noise": "schedule.inject_noise",
     "linear_ag": "guidance.linear_ag",
     "load_image": "image.load_image",
+    "load_lora": "lora.load_lora",
     "load_mask": "image.load_mask",
     "load_model": "load.load_model",
     "load_schedule": "schedule.load_schedule",
@@ -73,6 +75,7 @@ NODES: dict[str, str] = {
     "train_denoiser": "train.train_denoiser",
     "train_features": "train.train_features",
     "train_prompt_encoders": "train.train_prompt_encoders",
+    "train_sla": "train.train_sla",
     "train_text_encoder": "train.train_text_encoder",
     "train_transformer": "train.train_transformer",
     "trained_model": "load.trained_model",

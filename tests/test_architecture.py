@@ -30,6 +30,8 @@ OPEN_TO_METHODS = ("nodes.types", "nodes.models", "nodes.shapes", "kernels")
 """Rooms any method may use."""
 
 SHARED = {
+    "nodes.attention.attending": "attention computed in another way, in training too",
+    "nodes.attention.sparse_linear": "what sparse-linear attention is, which training teaches",
     "nodes.cache.step_cache": "what is kept of a run for each of its branches",
     "nodes.guidance.classifier_free": "what guides where no guidance is wired",
     "nodes.guidance.guide": "what a guidance is to the loop that asks it",

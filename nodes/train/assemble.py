@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -49,20 +50,23 @@ def sample_pictures(
     guidance: float = 2.0,
     seed: int = 0,
     batch: int = 50,
+    changed: Callable[[Any], AbstractContextManager[object]] = nullcontext,
     **options: Any,
 ) -> Tensor:
-    """Pictures (n, 3, h, w) in [0, 1] that the stock pipeline of `folder`, called with `options`, draws."""
+    """Pictures (n, 3, h, w) in [0, 1] that the stock pipeline of `folder`, called with `options`, draws, while the
+    context that `changed` gives for it lasts."""
     pipeline = load_pipeline(folder)
     generator = torch.Generator().manual_seed(seed)
-    pictures = [
-        pipeline(
-            list(prompts[at : at + batch]),
-            num_inference_steps=steps,
-            guidance_scale=guidance,
-            generator=generator,
-            output_type="pt",
-            **options,
-        ).images
-        for at in range(0, len(prompts), batch)
-    ]
+    with changed(pipeline):
+        pictures = [
+            pipeline(
+                list(prompts[at : at + batch]),
+                num_inference_steps=steps,
+                guidance_scale=guidance,
+                generator=generator,
+                output_type="pt",
+                **options,
+            ).images
+            for at in range(0, len(prompts), batch)
+        ]
     return torch.cat(pictures)

@@ -17,6 +17,8 @@ from diffusers import (
 from torch import nn
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer, T5Config, T5EncoderModel, T5Tokenizer
 
+from ...graph.node import NodeError
+from ..types import Model
 from .denoiser import Frozen, new_scheduler
 from .transformer import Readers, new_flow_scheduler
 
@@ -75,3 +77,22 @@ def load_readers(autoencoder: nn.Module, folder: str) -> Readers:
     ]
     tokenizer = CLIPTokenizer.from_pretrained(Path(folder) / "tokenizer")
     return Readers(cast(AutoencoderKL, autoencoder), (encoders[0], encoders[1]), tokenizer)
+
+
+def readers_of(model: Model) -> Readers:
+    """The parts of a model of shapes that are not its transformer, in single precision. Raises `NodeError` for others.
+
+    A model of shapes is told by its latents, which are white: nothing is subtracted from them."""
+    from ..models.layouts import LAYOUTS
+    from ..models.loading import load, tokenizer
+
+    if model.family != "sd3":
+        raise NodeError(
+            f"This is for the transformers of shapes, as shapes-dit is; {model.source} is of {model.family}."
+        )
+    layout = LAYOUTS["sd3"]
+    vae = cast(AutoencoderKL, load(model, layout.part("vae"), torch.float32))
+    if vae.config.get("shift_factor") or vae.config["sample_size"] > 64:
+        raise NodeError(f"{model.source} draws no shapes: pictures to train it on are not at hand. Take shapes-dit.")
+    first, second = (load(model, layout.part(name), torch.float32) for name in ("text_encoder", "text_encoder_2"))
+    return Readers(vae, cast(Any, (first, second)), tokenizer(model, layout.part("tokenizer")))

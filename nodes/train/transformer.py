@@ -7,7 +7,7 @@ Times are shifted towards the noise in training as in sampling, because there th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple, cast
@@ -112,6 +112,58 @@ def shifted_times(count: int, generator: torch.Generator) -> Tensor:
     return SHIFT * times / (1 + (SHIFT - 1) * times)
 
 
+class Question(NamedTuple):
+    """What the transformer is asked in one step: `wanted`, noise less picture, of `noisy` latents at `times` (B,)."""
+
+    noisy: Tensor
+    prompts: Prompts
+    times: Tensor
+    wanted: Tensor
+
+    def loss(self, model: Any) -> Tensor:
+        predicted = model(self.noisy, self.prompts.tokens, self.prompts.pooled, self.times * 1000).sample
+        return functional.mse_loss(predicted, self.wanted)
+
+
+def questions(
+    readers: Readers, batch: int, unguided: float, chunk: int, passes: int, seed: int
+) -> Callable[[int], tuple[Question, torch.Generator]]:
+    """The question of each step, and the randomness that is left of it.
+
+    Pictures and captions are encoded `chunk` at a time and used `passes` times, each time with other noise; a share of
+    `unguided` of the captions is replaced by the empty one. One token of zeros stands behind each prompt, for T5's.
+    """
+    nothing = readers.read([""])
+    padding = torch.zeros(batch, 1, nothing.tokens.shape[-1])
+    per_chunk = passes * (chunk // batch)
+    held: dict[int, tuple[Lesson, Tensor]] = {}
+
+    def pairs_at(step: int) -> Lesson:
+        number, place = divmod(step, per_chunk)
+        if number not in held:
+            held.clear()
+            generator = generator_at(seed + 2, number)
+            order = torch.cat([torch.randperm(chunk, generator=generator) for _ in range(passes)])
+            held[number] = encode_lesson(readers, chunk, f"transformer/{seed}/{number}"), order
+        lesson, order = held[number]
+        rows = order[place * batch : (place + 1) * batch]
+        return Lesson(lesson.latents[rows], Prompts(*(tensor[rows] for tensor in lesson.prompts)))
+
+    def question_at(step: int) -> tuple[Question, torch.Generator]:
+        latents, prompts = pairs_at(step)
+        generator = generator_at(seed + 3, step)
+        dropped = torch.rand(batch, 1, generator=generator) < unguided
+        tokens = torch.where(dropped[:, None], nothing.tokens, prompts.tokens)
+        pooled = torch.where(dropped, nothing.pooled, prompts.pooled)
+        noise = torch.randn(latents.shape, generator=generator)
+        times = shifted_times(batch, generator)
+        noisy = torch.lerp(latents, noise, times[:, None, None, None])
+        told = Prompts(torch.cat((tokens, padding), 1), pooled)
+        return Question(noisy, told, times, noise - latents), generator
+
+    return question_at
+
+
 def fit_transformer(
     folder: Path,
     readers: Readers,
@@ -136,36 +188,14 @@ def fit_transformer(
     torch.manual_seed(seed)
     config = readers.autoencoder.config
     side = config["sample_size"] // 2 ** (len(config["block_out_channels"]) - 1)
-    nothing = readers.read([""])
-    context, pooled = nothing.tokens.shape[-1], nothing.pooled.shape[-1]
-    model = cast(Any, new_transformer(side, width, layers, heads, context, pooled))
-    padding = torch.zeros(batch, 1, context)
-    per_chunk = passes * (chunk // batch)
-    held: dict[int, tuple[Lesson, Tensor]] = {}
-
-    def pairs_at(step: int) -> Lesson:
-        number, place = divmod(step, per_chunk)
-        if number not in held:
-            held.clear()
-            generator = generator_at(seed + 2, number)
-            order = torch.cat([torch.randperm(chunk, generator=generator) for _ in range(passes)])
-            held[number] = encode_lesson(readers, chunk, f"transformer/{seed}/{number}"), order
-        lesson, order = held[number]
-        rows = order[place * batch : (place + 1) * batch]
-        return Lesson(lesson.latents[rows], Prompts(*(tensor[rows] for tensor in lesson.prompts)))
+    pooled, tokens = (each.shape[-1] for each in reversed(readers.read([""])))
+    model = cast(Any, new_transformer(side, width, layers, heads, tokens, pooled))
+    asked = questions(readers, batch, unguided, chunk, passes, seed)
 
     def loss_at(step: int) -> Tensor:
-        latents, prompts = pairs_at(step)
-        generator = generator_at(seed + 3, step)
-        dropped = torch.rand(batch, 1, generator=generator) < unguided
-        tokens = torch.where(dropped[:, None], nothing.tokens, prompts.tokens)
-        pooled = torch.where(dropped, nothing.pooled, prompts.pooled)
-        noise = torch.randn(latents.shape, generator=generator)
-        times = shifted_times(batch, generator)
-        noisy = torch.lerp(latents, noise, times[:, None, None, None])
+        question, generator = asked(step)
         with LastKeyWeighs(padding_weights(batch, step, generator)):
-            predicted = model(noisy, torch.cat((tokens, padding), 1), pooled, times * 1000).sample
-        return functional.mse_loss(predicted, noise - latents)
+            return question.loss(model)
 
     trained = descend(folder, model, loss_at, Descent(steps, rate, warmup=200), report, stop_after)
     model.load_state_dict(trained.weights, strict=False)  # the places' sinusoids are not trained

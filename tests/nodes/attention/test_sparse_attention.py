@@ -76,14 +76,14 @@ def test_each_head_keeps_the_blocks_with_the_largest_means(prompt: slice | None)
 # ---------------------------------------------------------------- one layer, step by step
 
 
-def run_layer(layer: SparseLayer, inputs: list[tuple[Tensor, ...]], asked: Any = None) -> tuple[list[Tensor], Counter]:
+def run_layer(layer: SparseLayer, inputs: list[tuple[Tensor, Tensor, Tensor]], asked: Any = None) -> tuple[list[Tensor], Counter]:
     """What the layer gives at each of the first steps of a run, and what is counted."""
     run, counts, found = steps([991 - 90 * i for i in range(TOTAL)]), Counter[str](), []
-    for at, tensors in enumerate(inputs):
+    for at, given in enumerate(inputs):
         branches = (asked or (lambda at: BRANCHES))(at)
         if branches:
             with under_way(Call(run, at, branches, counts)):
-                found.append(layer(Asked(*tensors)))
+                found.append(layer(Asked(*given)))
     return found, counts
 
 
@@ -159,7 +159,7 @@ def drawn(studio: Studio, model: Model, total: int = 4, **options: Any) -> tuple
 
 
 @pytest.mark.parametrize("neutral", [{"keep": 1.0}, {"dense": 1.0}])
-def test_neutral_settings_are_the_model_itself(neutral: dict[str, float], kind: Studio) -> None:
+def test_neutral_settings_are_the_model_itself(neutral: dict[str, Any], kind: Studio) -> None:
     plain, _ = drawn(kind, kind.model, 2)
     found, notes = drawn(kind, sparse_attention(kind.model, **neutral), 2)
     assert torch.equal(found, plain)
