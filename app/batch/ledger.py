@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,18 +78,15 @@ class Ledger:
         began = self.journal.exists
         if began and not resume:
             raise _refused(f"{self.out} holds a batch already: go on with it by --resume, or name another --out.")
-        if not began and self.results_path.exists():
-            raise _refused(f"{self.results_path} is there without its journal; name another --out.")
+        if not began and not resume and self.results_path.exists():
+            raise _refused(f"{self.results_path} is there already: go on with it by --resume, or name another --out.")
         self.journal.open()
-        if self.journal.notices:
-            raise _refused(
-                f"{' '.join(self.journal.notices)} What had ended stands in {self.results_path}; name another --out."
-            )
+        if resume and (self.journal.notices or not began):
+            self._recover()
         if began:
             self._compare()
-            self._read(retry_failed)
-        else:
-            self.journal.begin(self._facts)
+        self.journal.begin(self._facts)
+        self._read(retry_failed)
         places.clear(self.out, lambda row: row < self.plan.count and self.states[row] != 0, self.shard.has)
         self._results = Results(self.results_path, self.journal.lines())
 
@@ -112,11 +110,28 @@ class Ledger:
         return self.states.count(state)
 
     def close(self) -> None:
+        """Write the table as Parquet too, and let go of the batch."""
         if self._results is not None:
             self._results.close()
             write_parquet(self.results_path.with_suffix(".parquet"), self.journal.lines())
+        self.release()
+
+    def release(self) -> None:
+        """Let go of the batch as it is."""
         self.journal.close()
         self._lock.release()
+
+    def _recover(self) -> None:
+        """Make a journal that was lost anew from the results table, which tells the same."""
+        if not self.results_path.exists():
+            return
+        found = []
+        for text in self.results_path.read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError, TypeError):  # a line that was never finished
+                found.append(Entry(**json.loads(text)))
+        whole = [each for each in found if all((self.out / file).is_file() for file in each.files)]
+        self.journal.record({each.row: each for each in whole}.values())
+        self.notices.append(f"The journal was lost, and made anew from {self.results_path}: {len(whole)} rows.")
 
     def _compare(self) -> None:
         then = self.journal.facts
