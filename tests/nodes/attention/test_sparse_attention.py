@@ -76,7 +76,9 @@ def test_each_head_keeps_the_blocks_with_the_largest_means(prompt: slice | None)
 # ---------------------------------------------------------------- one layer, step by step
 
 
-def run_layer(layer: SparseLayer, inputs: list[tuple[Tensor, Tensor, Tensor]], asked: Any = None) -> tuple[list[Tensor], Counter]:
+def run_layer(
+    layer: SparseLayer, inputs: list[tuple[Tensor, Tensor, Tensor]], asked: Any = None
+) -> tuple[list[Tensor], Counter]:
     """What the layer gives at each of the first steps of a run, and what is counted."""
     run, counts, found = steps([991 - 90 * i for i in range(TOTAL)]), Counter[str](), []
     for at, given in enumerate(inputs):
