@@ -32,8 +32,19 @@ MAX_BYTES = 60_000
 SIDE = 512
 """Pixels of the longer side at most."""
 
-SMALLER: dict[str, dict[str, Any]] = {"train/grade_shapes": {"prompts.count": 60, "canvas.batch": 60}}
-"""Settings that make a run short."""
+_FOUR = {"prompts.count": 4, "canvas.batch": 4}
+
+SMALLER: dict[str, dict[str, Any]] = {
+    "train/grade_shapes": {"prompts.count": 60, "canvas.batch": 60},
+    "methods/compare_caches": _FOUR,
+    "methods/compare_guidance": _FOUR,
+    "methods/compare_transformer_caches": _FOUR,
+    "methods/everything_together": _FOUR,
+    "methods/fit_linear_ag": {},
+    "methods/search_timesteps": {},
+}
+"""Settings that make a run short. Methods that are not named here are drawn with their results, by
+`tests/benchmarks/results.py`."""
 
 LEFT_OUT = {
     "train/shapes_unet": "takes hours",
@@ -52,9 +63,12 @@ def draw(names: Annotated[list[str] | None, typer.Argument(help="Templates; all 
         if name in LEFT_OUT:
             print(f"{name}: no picture, as it {LEFT_OUT[name]}")
             continue
+        if name.startswith("methods/") and name not in SMALLER:
+            print(f"{name}: drawn by tests/benchmarks/results.py")
+            continue
         data = picture_of(name)
         place = SHIPPED / PICTURES / f"{name}.webp"
-        place.parent.mkdir(exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)
         print(f"{name}: {len(data)} bytes")
 

@@ -1,7 +1,7 @@
 """What each method that ships gains beside the limit of what it computes: on small trained models and on full sizes.
 
-    python tests/benchmarks/methods.py shapes-unet shapes-dit sd15 [--methods deepcache taylorseer] [--steps 25]
-        [--pictures 1] [--rounds 5] [--side 32] [--out methods.csv]
+    python tests/benchmarks/methods.py shapes-unet shapes-dit sd15 [--methods deepcache taylorseer] [--settings 1]
+        [--steps 25] [--pictures 1] [--rounds 5] [--side 32] [--out methods.csv]
 
 `sd15`, `sdxl` and `flux` are the published architectures with random weights, made anew unless `--models` has them; on
 a GPU in its half precision. The latents have the given `side`, else that of a picture of the usual size. All settings
@@ -16,7 +16,7 @@ import csv
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +54,12 @@ def offers(model: str, options: argparse.Namespace, folder: Path) -> Iterator[Of
             console.print(f"{name}: {error}", style="dim")
 
 
+def middle(methods: Sequence[Method], count: int) -> Sequence[Method]:
+    """`count` of the settings, those in the middle; all for 0."""
+    first = max(0, len(methods) - count) // 2 if count else 0
+    return methods[first : first + (count or len(methods))]
+
+
 def runs(offered: Offered, method: Method, noise: Noise) -> bool:
     """Whether `method` goes with the model; says why not."""
     try:
@@ -79,7 +85,8 @@ def measured(model: str, options: argparse.Namespace, folder: Path) -> list[dict
     noise = Noise(samples, tuple(range(options.pictures)))
     methods = {"plain": first.methods[0]}
     for offered in several:
-        methods |= {each.name: each for each in offered.methods[1:] if runs(offered, each, noise)}
+        chosen = middle(offered.methods[1:], options.settings)
+        methods |= {each.name: each for each in chosen if runs(offered, each, noise)}
     work = next(shares(noise, first.positive, first.negative, 0))
     found = Bench([work], options.rounds, 1).measure(list(methods.values()))
     judge = Judge(found[0].image.pixels, None, None)
@@ -91,6 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="+", help="shapes-unet, shapes-dit, sd15, sdxl or flux")
     parser.add_argument("--methods", nargs="*", help="workflows of workflows/methods; all where none is named")
+    parser.add_argument("--settings", type=int, default=0, help="of each method, those in the middle; 0: all")
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--pictures", type=int, default=1, help="made together")
     parser.add_argument("--rounds", type=int, default=5)

@@ -32,7 +32,7 @@ import shipped_methods
 import torch
 from PIL import Image as Pillow
 from rich.console import Console
-from shipped_methods import FOLDER, Offered
+from shipped_methods import Offered
 
 from latentloom.app.folders import SHIPPED
 from latentloom.app.workspace.draw_templates import small
@@ -45,7 +45,6 @@ from latentloom.nodes.evaluate.measuring import Bench, as_long, plain, shares
 from latentloom.nodes.evaluate.quality import Judge, Quality
 from latentloom.nodes.types import Image, Measured, Method, Prompts, Table
 
-PAGE = FOLDER / "RESULTS.md"
 SHOWN = 4
 """Pictures of each method in its workflow's picture."""
 
@@ -136,10 +135,12 @@ def page_of(model: str, several: Sequence[Offered], options: argparse.Namespace)
         rows = rows_of(offered, measured, equals, options.kept)
         yield from ("", f"### {offered.title}", "", f"[{offered.name}.json]({offered.name}.json)", "")
         yield from markdown(table(rows))
-        show(sheet(rows, SHOWN), f"methods/{offered.name}")
+        show(sheet(rows, SHOWN), options.into / PICTURES / "methods" / f"{offered.name}.webp")
         if _told(offered.methods[0]) == _told(several[0].methods[0]):
             shown += rows
-    show(draw_figure(figure(shown, "attributes right"), 1000, 700), f"results/{model}")
+    show(
+        draw_figure(figure(shown, "attributes right"), 1000, 700), options.into / PICTURES / "results" / f"{model}.webp"
+    )
 
 
 def rows_of(offered: Offered, times: Sequence[Measured], equals: Sequence[Task], folder: Path) -> list[Row]:
@@ -176,10 +177,9 @@ def look(place: Path, base: Path, prompts: Prompts) -> Quality:
     return Judge(reference, prompts, None).look(drawn)
 
 
-def show(image: Image, name: str) -> None:
-    """Keep a picture small, where those of the template gallery lie."""
+def show(image: Image, place: Path) -> None:
+    """Keep a picture, as small as those of the template gallery are."""
     drawn = Pillow.fromarray((image.pixels[0].permute(1, 2, 0) * 255).round().byte().numpy())
-    place = SHIPPED / PICTURES / f"{name}.webp"
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(small(drawn))
 
@@ -208,6 +208,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--kept", type=Path, default=Path("out/results"), help="folder of what is drawn")
     parser.add_argument("--methods", nargs="*", help="workflows; all where none is named")
+    parser.add_argument("--into", type=Path, default=SHIPPED, help="folder to make methods and pictures in")
     parser.add_argument("--only-draw", action="store_true", help="time nothing yet, and write no page")
     options = parser.parse_args()
     options.kept.mkdir(parents=True, exist_ok=True)
@@ -230,7 +231,9 @@ def main() -> None:
             f"{chosen[0].count} prompts. ![speed against quality](../pictures/results/{model}.webp)",
             *part,
         ]
-    PAGE.write_text("\n".join(lines) + "\n", "utf-8")
+    page = options.into / "methods" / "RESULTS.md"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def machine() -> str:
