@@ -32,7 +32,9 @@ def header(path: Path) -> dict[str, dict[str, Any]]:
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(64)
-        if start[:4] == b"PK\x03\x04" or (start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05"):
+        # A header of 640, 896, 1152 or 1408 bytes begins with the same two bytes; JSON follows its length.
+        protocol = start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05" and start[8:9] != b"{"
+        if start[:4] == b"PK\x03\x04" or protocol:
             raise NodeError(
                 f"{path} is a pickle by its content, whatever its name says. A pickle can run code when it is opened, "
                 f"so it is not; convert it where you trust it: {_CONVERT}."

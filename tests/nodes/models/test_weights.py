@@ -100,3 +100,11 @@ def test_full_precision_comes_before_half(tmp_path):
     assert weights.find(tmp_path, "model").variant == "fp16"
     save_file({"a": torch.zeros(4)}, tmp_path / "model.safetensors")
     assert weights.find(tmp_path, "model").variant is None
+
+
+@pytest.mark.parametrize("length", [0x280, 0x380, 0x480, 0x580])
+def test_a_header_as_long_as_a_pickle_begins_is_read(tmp_path, length):
+    """Its length is written with the bytes that begin a pickle."""
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(frame(b"{}".ljust(length)))
+    assert weights.header(path) == {}
