@@ -12,6 +12,7 @@ from ...graph.progress import QUIET, Progress
 from ..guidance.classifier_free import ClassifierFree
 from ..guidance.guide import Conditions
 from ..models.live import use
+from ..models.observed import observed
 from ..schedule.samplers import build
 from ..schedule.solver import drive
 from ..types import Conditioning, Guidance, Latent, Model, Report, Sampler, Schedule
@@ -57,6 +58,8 @@ def run(
             guidance = left or ClassifierFree(scale=1.0)
         steps = solver.steps[first:last]
         network = parts.family.predictor(parts, shape, scale)
+        if not parts.placement.compile:  # what watches would have it compiled twice
+            network = observed(network)
         predict = loop.Counted(network, steps, type(scheduler).__name__)
         live = RunNetwork(parts, shape, uses, predict.beside, progress)
         empty = partial(parts.family.empty, parts, progress)

@@ -49,7 +49,8 @@ def test_left_alone_it_draws_the_same_bits_and_says_who_did(kind: Studio) -> Non
     assert torch.equal(found, plain)
     assert notes["attention_by_sdpa"] == notes["network_passes"] * layers(kind)
     assert all(told.startswith("sdpa: PyTorch's attention (") for told in notes["attention_ran"])
-    assert "attention_ran" not in silent
+    assert silent["attention_ran"] == notes["attention_ran"], "a run says so without the node too"
+    assert "attention_by_sdpa" not in silent
 
 
 def test_another_implementation_draws_the_same(kind: Studio) -> None:
