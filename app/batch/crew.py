@@ -59,6 +59,7 @@ class Crew:
         self._again: deque[int] = deque()
         self._suspects: deque[int] = deque()
         self._tries: dict[int, int] = {}
+        self._begun_before: set[int] = set()
         self._reports: queue.SimpleQueue[tuple[_Member, WorkerProcess, Any]] = queue.SimpleQueue()
         self._barren = 0
 
@@ -115,7 +116,8 @@ class Crew:
             numbers, member.alone = [self._suspects.popleft()], True
         if numbers:
             member.held |= dict.fromkeys(numbers, False)
-            self._send(member, Rows(tuple((number, self._settings(number)) for number in numbers)))
+            rows = tuple((number, self._settings(number)) for number in numbers)
+            self._send(member, Rows(rows, frozenset(self._begun_before.intersection(numbers))))
 
     def _next(self) -> int | None:
         if self._again:
@@ -160,6 +162,7 @@ class Crew:
         tries = self._tries.pop(number, 0) + 1
         if report.again and tries < TRIES:
             self._tries[number] = tries
+            self._begun_before.add(number)
             self._again.append(number)
         else:
             yield replace(report.entry, tries=tries)
@@ -170,6 +173,7 @@ class Crew:
             return
         self._again.extendleft(reversed([number for number in member.held if number not in begun]))
         member.held.clear()
+        self._begun_before.update(begun)
         if len(begun) == 1:
             tries = self._count_death(begun[0])
             if tries >= TRIES:

@@ -75,6 +75,13 @@ class Ledger:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise _refused(f"Another command is at work on the batch in {self.out}; wait for it, or stop it.") from None
+        try:
+            self._open(resume, retry_failed)
+        except BaseException:
+            self.release()
+            raise
+
+    def _open(self, resume: bool, retry_failed: bool) -> None:
         began = self.journal.exists
         if began and not resume:
             raise _refused(f"{self.out} holds a batch already: go on with it by --resume, or name another --out.")
@@ -87,8 +94,11 @@ class Ledger:
             self._compare()
         self.journal.begin(self._facts)
         self._read(retry_failed)
-        places.clear(self.out, lambda row: row < self.plan.count and self.states[row] != 0, self.shard.has)
+        places.clear(self.out, self._unfinished)
         self._results = Results(self.results_path, self.journal.lines())
+
+    def _unfinished(self, row: int) -> bool:
+        return self.shard.has(row) and (row >= self.plan.count or not self.states[row])
 
     def missing(self, skipped: set[int]) -> Iterator[int]:
         """The rows that have not ended, in order."""

@@ -4,7 +4,7 @@ none is taken by two."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -45,16 +45,13 @@ def prefix(row: int) -> str:
     return f"{row:0{_DIGITS}d}_"
 
 
-def clear(out: Path, kept: Callable[[int], bool], mine: Callable[[int], bool]) -> int:
-    """Remove what rows left that did not come to their end: files of rows that are `mine` and not `kept`, and half
-    written ones. How many files that were."""
-    removed = 0
-    for file in _files(out / FOLDER):
-        row = _row_of(file.name)
-        if row is not None and mine(row) and (file.name.startswith(".") or not kept(row)):
-            file.unlink(missing_ok=True)
-            removed += 1
-    return removed
+def clear(out: Path, unfinished: Callable[[int], bool], folders: Iterable[str] | None = None) -> None:
+    """Remove what `unfinished` rows left, and what of any row was half written: in all `folders`, or in these."""
+    for folder in sorted((out / FOLDER).glob("*")) if folders is None else {out / folder for folder in folders}:
+        for file in folder.iterdir() if folder.is_dir() else ():
+            row = _row_of(file.name)
+            if row is not None and unfinished(row):
+                file.unlink(missing_ok=True)
 
 
 def settle(out: Path, files: list[str]) -> None:
@@ -66,12 +63,6 @@ def settle(out: Path, files: list[str]) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def _files(root: Path) -> Iterator[Path]:
-    for folder in sorted(root.iterdir()) if root.is_dir() else ():
-        with os.scandir(folder) as entries:
-            yield from (Path(entry.path) for entry in entries if entry.is_file())
 
 
 def _row_of(name: str) -> int | None:

@@ -31,9 +31,10 @@ class Setup:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows to run, each with its settings."""
+    """Rows to run, each with its settings; those of `again` were begun before, and may have left files."""
 
     rows: tuple[tuple[int, Mapping[str, Any]], ...]
+    again: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

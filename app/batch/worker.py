@@ -23,7 +23,7 @@ from ...nodes.models import runtime
 from ..jobs.worker import leave_interrupts_to_the_server
 from ..memory import explain
 from .entry import entry
-from .places import of_row
+from .places import clear, folder_of, of_row
 from .reports import Begun, Cancel, Ended, Finish, Finished, Ready, Rows, Setup
 from .sizes import Growing
 
@@ -109,6 +109,8 @@ class _Worker:
             except (EOFError, OSError):
                 os._exit(1)  # who sends rows is gone, and nobody writes down what ends
             if isinstance(message, Rows):
+                if message.again:
+                    clear(self._setup.out, message.again.__contains__, map(folder_of, message.again))
                 for number, settings in message.rows:
                     self._rows.put(Row(number, settings, self._files(number)))
             elif isinstance(message, Finish):

@@ -88,7 +88,6 @@ def refused(out: Path, sentence: str, resume: bool = True, **given: Any) -> None
     other = ledger(out, **given)
     with pytest.raises(Refused, match=sentence):
         other.open(resume, False)
-    other.release()
 
 
 def test_what_cannot_be_resumed_is_refused(tmp_path):
