@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from statistics import median
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from ...graph.progress import QUIET, Progress
-from ..models.conditioning import check_prompts, prompts_of
+from ..models.conditioning import check_prompts, part_of
 from ..models.live import use
 from ..sample.run import run
 from ..sample.task import Task
@@ -39,15 +39,7 @@ class Share:
 
     def of(self, value: Any) -> Any:
         """`value`, a recipe that may hold conditions for all pictures, for these."""
-        if isinstance(value, Conditioning):
-            return prompts_of(value, self.rows, self.images)
-        if isinstance(value, tuple):
-            return tuple(map(self.of, value))
-        if not is_dataclass(value) or isinstance(value, type):
-            return value
-        parts = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
-        ours = {name: self.of(part) for name, part in parts.items()}
-        return value if all(ours[name] is parts[name] for name in parts) else replace(value, **ours)
+        return part_of(value, self.rows, self.images)
 
 
 def shares(noise: Noise, positive: Conditioning, negative: Conditioning | None, at_once: int) -> Iterator[Share]:
@@ -56,9 +48,8 @@ def shares(noise: Noise, positive: Conditioning, negative: Conditioning | None, 
     check_prompts(images, positive=positive, negative=negative)
     for start in range(0, images, at_once or images):
         rows = slice(start, start + (at_once or images))
-        part = Noise(noise.samples[rows].clone(), noise.seeds[rows])
-        unwanted = None if negative is None else prompts_of(negative, rows, images)
-        yield Share(part, prompts_of(positive, rows, images), unwanted, rows, images)
+        ours, wanted, unwanted = part_of((noise, positive, negative), rows, images)
+        yield Share(ours, wanted, unwanted, rows, images)
 
 
 class Bench:

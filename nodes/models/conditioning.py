@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...graph.node import NodeError
-from ..types import Conditioning
+from ..types import Conditioning, Noise
 
 _KEPT = 8
 """How many different sets of branches are kept on the device during a run."""
@@ -72,12 +73,28 @@ def check_prompts(images: int, **given: Conditioning | None) -> None:
             raise NodeError(f"{name} has {len(condition.tokens)} prompts for {images} noises; give one, or as many.")
 
 
-def prompts_of(given: Conditioning, rows: slice, images: int) -> Conditioning:
+def _prompts(given: Conditioning, rows: slice, images: int) -> Conditioning:
     """The prompts of the `rows` of all `images`; one prompt for all stays what it is."""
     if len(given.tokens) != images or (rows.start == 0 and rows.stop >= images):
         return given
     pooled, mask = (None if part is None else part[rows] for part in (given.pooled, given.mask))
     return Conditioning(given.tokens[rows], pooled, mask)
+
+
+def part_of(value: Any, rows: slice, images: int) -> Any:
+    """What of `value` belongs to the `rows` of all `images`, where it is or holds conditions or noises; else itself."""
+    if isinstance(value, Conditioning):
+        return _prompts(value, rows, images)
+    if isinstance(value, Noise):
+        return Noise(value.samples[rows].clone(), value.seeds[rows])
+    if isinstance(value, tuple):
+        several = tuple(part_of(each, rows, images) for each in value)
+        return value if all(ours is each for ours, each in zip(several, value, strict=True)) else several
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    held = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
+    parts = {name: part_of(each, rows, images) for name, each in held.items()}
+    return value if all(parts[name] is each for name, each in held.items()) else replace(value, **parts)
 
 
 def rows(tensors: Sequence[Tensor], images: int) -> Tensor:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...graph.progress import Progress
-from ..models.conditioning import check_prompts, prompts_of
+from ..models.conditioning import check_prompts, part_of
 from ..models.live import use
 from ..types import Conditioning, Guidance, Latent, Model, Noise, Sampler, Schedule
 from .run import run
@@ -39,13 +39,7 @@ class Job:
 
     def rows(self, start: int, stop: int) -> Job:
         """The pictures from `start` to before `stop`."""
-        rows, images = slice(start, stop), len(self.noise.samples)
-        return replace(
-            self,
-            noise=Noise(self.noise.samples[rows], self.noise.seeds[rows]),
-            positive=prompts_of(self.positive, rows, images),
-            negative=None if self.negative is None else prompts_of(self.negative, rows, images),
-        )
+        return part_of(self, slice(start, stop), len(self.noise.samples))
 
 
 def generate(job: Job, schedule: Schedule, progress: Progress, notes: dict[str, Any] | None = None) -> Latent:

@@ -1,12 +1,14 @@
 """Prompts of different lengths share a batch without changing what attention sees."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from latentloom.graph.node import NodeError
-from latentloom.nodes.models.conditioning import batch
-from latentloom.nodes.types import Conditioning
+from latentloom.nodes.models.conditioning import batch, part_of
+from latentloom.nodes.types import Conditioning, Noise
 
 
 def prompt(chunks: int = 1, prompts: int = 1, width: int = 8, pooled: bool = False) -> Conditioning:
@@ -41,3 +43,26 @@ def test_what_does_not_fit_together():
         batch([prompt(width=8), prompt(width=9)], images=1)
     with pytest.raises(NodeError, match="different families"):
         batch([prompt(pooled=True), prompt()], images=1)
+
+
+def test_a_part_of_what_holds_conditions_holds_parts_of_them():
+    @dataclass(frozen=True, eq=False)
+    class Held:
+        scale: float
+        several: tuple[Conditioning, ...]
+
+    prompts = [Conditioning(torch.randn(4, 3, 2), torch.randn(4, 2), torch.ones(4, 3)) for _ in range(2)]
+    shared = Conditioning(torch.randn(1, 3, 2))
+    part = part_of(Held(2.0, (*prompts, shared)), slice(1, 3), 4)
+    assert part.scale == 2.0 and part.several[2] is shared
+    for ours, whole in zip(part.several, prompts, strict=False):
+        assert torch.equal(ours.tokens, whole.tokens[1:3])
+    noise = part_of(Noise(torch.randn(4, 1, 2, 2), (5, 6, 7, 8)), slice(1, 3), 4)
+    assert noise.seeds == (6, 7) and len(noise.samples) == 2
+    nothing = Held(1.0, (shared,))
+    assert part_of(nothing, slice(1, 3), 4) is nothing
+
+
+def test_all_rows_are_the_whole():
+    prompts = Conditioning(torch.randn(2, 3, 2))
+    assert part_of(prompts, slice(0, 9), 2) is prompts
