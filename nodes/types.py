@@ -56,7 +56,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Lora:
-    """A change to the weights of `model` and of models built alike. Each way to come by one subclasses it in its file."""
+    """A change to the weights of `model` and of models built alike. Each way to come by one subclasses this."""
 
     model: Model
 
