@@ -16,7 +16,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from latentloom.graph.node import NodeError
 from latentloom.kernels.attention import WANTED
 from latentloom.nodes.attention import dispatcher
-from latentloom.nodes.attention.attention import Backend, attention
+from latentloom.nodes.attention.attending import Asked
+from latentloom.nodes.attention.attention import Backend, attention, by
 from latentloom.nodes.attention.sparse_attention import sparse_attention
 from latentloom.nodes.cache.deepcache import deepcache
 from latentloom.nodes.cache.region_adaptive import region_adaptive
@@ -105,6 +106,14 @@ def test_diffusers_dispatcher_computes_what_it_offers(monkeypatch: pytest.Monkey
     assert torch.allclose(offered["ours"](q, k, v), scaled_dot_product_attention(q, k, v), atol=1e-6)
     assert dispatcher.obstacle("ours", q, k, v) is None
     assert "must have the same dtype" in str(dispatcher.obstacle("ours", q, k.double(), v))
+
+
+@pytest.mark.usefixtures("on_a_gpu")
+def test_our_kernel_computes_what_it_is_asked_for() -> None:
+    q, k, v = (torch.randn(1, 2, length, 16) for length in (40, 70, 70))
+    bias = torch.randn(1, 1, 1, 70)
+    found = by("triton", Asked(q, k, v, bias, scale=0.2), "a layer")
+    assert torch.allclose(found, scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=0.2), atol=1e-5)
 
 
 def test_every_name_is_known_to_someone() -> None:

@@ -152,6 +152,16 @@ def test_other_lengths_and_masks_and_calls_outside_of_a_run() -> None:
     assert torch.equal(found, scaled_dot_product_attention(q, k, v, attn_mask=bias))
 
 
+def test_our_kernel_skips_the_blocks_that_a_mask_hides(request: pytest.FixtureRequest) -> None:
+    inputs, method = [tensors(length=130, seed=at) for at in range(2)], SparseAttention(keep=0.4, dense=0.0, size=64)
+    hidden, _ = run_layer(SparseLayer(method), inputs)
+    request.getfixturevalue("on_a_gpu")
+    skipped, counts = run_layer(SparseLayer(method), inputs)
+    assert torch.allclose(skipped[1], hidden[1], atol=1e-5)
+    assert counts["attention by triton"] == 1
+    assert counts["attention blocks skipped"] == 2 * 3 * 3
+
+
 # ---------------------------------------------------------------- in a network
 
 
