@@ -113,6 +113,53 @@ def nodes(
     end(work, as_json)
 
 
+@application.command()
+def export(
+    file: File,
+    target: Annotated[Path, typer.Argument(help="The script to write.", metavar="SCRIPT.py")],
+    out: Annotated[Path, typer.Option(help="The folder the script writes to.", metavar="DIR")] = Path("out"),
+    inputs: Inputs = None,
+    models: Models = None,
+) -> None:
+    """Write a workflow as a Python script, which runs by itself and is read back by every command that takes a FILE."""
+
+    def work() -> int:
+        from .export import export_file
+
+        return export_file(file, target, inputs or (), models or (), out)
+
+    end(work, False)
+
+
+@application.command()
+def verify(
+    file: File,
+    write: Annotated[bool, typer.Option("--write", help="Write into a workflow file which pixels it gives.")] = False,
+    inputs: Inputs = None,
+    models: Models = None,
+    as_json: Json = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", rich_help_panel=MACHINE)] = "auto",
+    dtype: Dtype = "auto",
+    memory: Memory = None,
+    attention: Attention = "auto",
+    offload: Offload = "none",
+    compile: Compile = False,  # noqa: A002
+) -> None:
+    """Run a locked workflow or a saved PNG again, and tell whether the same pixels come out, and if not, what differs.
+
+    Exit codes: 0 the same, 1 others, 2 it cannot be run or says nothing of pixels.
+    """
+
+    def work() -> int:
+        from .machine import settings_of
+        from .verify import Request, verify_file
+
+        machine = settings_of(device, dtype, memory, attention, offload, compile)
+        return verify_file(Request(file, inputs or (), models or (), machine, write, as_json))
+
+    end(work, as_json)
+
+
 @application.command("models")
 def list_models(models: Models = None, as_json: Json = False) -> None:
     """Show the models that are here, and where they are looked for."""

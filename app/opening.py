@@ -5,11 +5,14 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
+from ..graph.catalog import Catalog
 from ..graph.document import WorkflowError
 from ..graph.problems import Problem, did_you_mean, quoted
 from ..graph.provenance import read_provenance
 from ..graph.workflow import Workflow
+from ..nodes.catalog import NODES
 from ..nodes.upgrades import UPGRADES
+from . import script
 from .folders import SHIPPED
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
@@ -37,7 +40,9 @@ def find(name: str) -> Path:
 
 
 def read(path: Path) -> Workflow:
-    """The workflow in the file or picture at `path`. Raises `WorkflowError`."""
+    """The workflow in the file, picture or exported script at `path`. Raises `WorkflowError`."""
+    if path.suffix.lower() == ".py":
+        return script.read(path, Catalog(NODES, "latentloom.nodes"))
     if path.suffix.lower() not in _PICTURES:
         return Workflow.read(path, UPGRADES)
     carried = read_provenance(path)

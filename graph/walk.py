@@ -91,7 +91,7 @@ class Walk:
         self.explain = _unexplained if explain is None else explain
         self.nodes, self.order = checked.nodes, checked.order
         self.files, self.cancel = files or Files(), cancel or threading.Event()
-        self.keys = keys(self.order, self.nodes, files, salt)
+        self.keys, self.salt = keys(self.order, self.nodes, files, salt), salt
         self.results: dict[str, Result] = {}
         self.models: dict[str, Any] = {}
         self.outcomes: dict[str, Outcome] = {}
@@ -242,9 +242,9 @@ class Walk:
         return {**found, **notes.get("models", {})}
 
     def _provenance(self, node: Bound) -> Provenance:
-        lock = {**versions(), "models": self._models(node, {})}
+        lock = {**versions(), **({"machine": self.salt} if self.salt else {}), "models": self._models(node, {})}
         text = document.dump({**self.workflow.document, "lock": lock})
-        return Provenance(text, self._settings, lock, _file_name(self.workflow.name), node.id)
+        return Provenance(text, self._settings, lock, file_name(self.workflow.name), node.id)
 
     @cached_property
     def _settings(self) -> dict[str, Any]:
@@ -267,7 +267,8 @@ def _outputs(node: Bound, returned: Any) -> dict[str, Any]:
     return outputs
 
 
-def _file_name(title: str) -> str:
+def file_name(title: str) -> str:
+    """A workflow's name as a file name."""
     return re.sub(r"[^\w.-]+", "_", title)[:80].strip("._") or "image"
 
 
