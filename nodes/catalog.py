@@ -40,6 +40,7 @@ NODES: dict[str, str] = {
     "load_schedule": "schedule.load_schedule",
     "mag_cache": "cache.mag_cache",
     "measure": "evaluate.measure",
+    "merge_loras": "lora.merge_loras",
     "method": "evaluate.method",
     "multi_condition": "guidance.multi_condition",
     "nag": "guidance.nag",
