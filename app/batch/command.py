@@ -240,12 +240,11 @@ class _Command:
         return self.out / self.ledger.shard.name("sheet", ".html")
 
     def _write_sheet(self, now: bool = True) -> None:
-        """The sheet of what there is; unless `now`, only where that takes little of the time."""
-        if not now and time.monotonic() < self._sheet_due:
+        """The sheet of what there is; unless `now`, only where that takes little time, and little of it all."""
+        began, ledger = time.monotonic(), self.ledger
+        ended = ledger.count(DONE) + ledger.count(FAILED) if now or began > self._sheet_due else 0
+        if not now and not 0 < ended <= sheet.ROWS_A_PAGE:
             return
-        began = time.monotonic()
-        ledger = self.ledger
-        ended = ledger.count(DONE) + ledger.count(FAILED)
         with contextlib.suppress(OSError):  # a full disk: it is made again when the batch is resumed
             sheet.write(self._sheet_path, self.workflow.name or self.path.stem, ledger.journal.lines(), ended)
         ended_at = time.monotonic()
