@@ -23,8 +23,8 @@ def merge_loras(
     method: Annotated[
         Method,
         Field(
-            description="cat is the exact sum, and its rank the sum of theirs; svd brings the sum to a lower rank; linear "
-            "adds the factors, which is not the sum; the others leave values out, so that they disturb each other less"
+            description="cat is the exact sum, and its rank the sum of theirs; svd brings the sum to a lower rank; "
+            "linear adds the factors, which is not the sum; the others leave values out, to disturb each other less"
         ),
     ] = "cat",
     density: Annotated[
@@ -35,9 +35,7 @@ def merge_loras(
     ] = "total",
     rank: Annotated[
         int,
-        Field(
-            ge=0, le=4096, description="svd: of the result; 0 is the highest among them, and all for task_arithmetic"
-        ),
+        Field(ge=0, le=4096, description="svd: of the result; 0 is the highest among them; task_arithmetic: 0 is all"),
     ] = 0,
     seed: Annotated[
         int, Field(ge=0, le=2**31, description="of what dare leaves out", json_schema_extra={"format": "seed"})

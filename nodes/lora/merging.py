@@ -1,9 +1,9 @@
 """How several changes to one weight become one, by peft's own functions.
 
-cat              Δ = sum_i w_i s_i B_i A_i, exactly: the factors are put side by side, and the rank is the sum of theirs
+cat              Δ = sum_i w_i s_i B_i A_i, exactly: the factors are put side by side, and the ranks add up
 svd              the same sum, brought to a lower rank by cutting off the smallest singular values
-linear           A = sum_i ±sqrt(w_i s_i) A_i and B = sum_i sqrt(w_i s_i) B_i: a rank no higher than before, but B A also
-                 holds the products B_i A_j of different LoRAs, so it is not their sum
+linear           A = sum_i ±sqrt(w_i s_i) A_i and B = sum_i sqrt(w_i s_i) B_i: a rank no higher than before, but B A
+                 also holds the products B_i A_j of different LoRAs, so it is not their sum
 magnitude_prune  only the share `density` of largest values of each, then the sum
 dare_linear      a random share `density` of each, divided by it, then the sum (DARE, https://arxiv.org/abs/2311.03099)
 ties             the largest values, and of them those with the sign most have, averaged (TIES,

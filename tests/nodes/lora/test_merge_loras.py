@@ -156,8 +156,7 @@ def test_what_dare_leaves_out_is_of_the_seed(pair: Pair) -> None:
     assert torch.equal(torch.random.get_rng_state(), state)
     assert error(merged(2), first) > 0.1
     assert all(torch.equal(value, first[name]) for name, value in merged(1).items())
-    merge_loras(pair.loras, WEIGHTS, "cat").load()
-    mean = {name: sum(merged(seed)[name] for seed in range(40)) / 40 for name in list(first)[:1]}
+    mean = {name: sum(merged(seed)[name] for seed in range(16)) / 16 for name in list(first)[:1]}
     expected = {name: pair.summed()[name] for name in mean}
     assert error(mean, expected) < 0.35 < error({name: first[name] for name in mean}, expected)
 
