@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from .guidance.guide import Conditions, Guide
-    from .lora.change import Changes
 
 # ---------------------------------------------------------------- recipes
 
@@ -52,17 +51,6 @@ class Model:
     fingerprint: str = ""
     patches: tuple[Patch, ...] = ()
     config: str | None = None
-
-
-@dataclass(frozen=True)
-class Lora:
-    """A change to the weights of `model` and of models built alike. Each way to come by one subclasses this."""
-
-    model: Model
-
-    def load(self) -> Changes:
-        """Part -> module -> how its weight changes. Raises `NodeError` where that cannot be read or computed."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

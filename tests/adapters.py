@@ -14,8 +14,9 @@ from torch import Tensor
 
 from latentloom.graph.files import Files
 from latentloom.nodes.lora.load_lora import load_lora
+from latentloom.nodes.lora.lora import Lora
 from latentloom.nodes.lora.skeleton import skeleton
-from latentloom.nodes.types import Lora, Model
+from latentloom.nodes.types import Model
 
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0", "q_proj", "v_proj", "out_proj", "fc1")
 CONVOLUTIONS = ("conv1", "conv2", "proj_in", "conv_shortcut", "time_emb_proj")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ...graph.node import NodeError
 from ..models.call import current
-from ..types import Lora, Patch
+from ..types import Patch
 from .blend import beside, fused, offloaded
+from .lora import Lora
 from .skeleton import DENOISERS, ENCODERS
 from .strengths import Blocks, Curve, at_step, of_block
 

@@ -9,8 +9,9 @@ from typing import Annotated
 from pydantic import Field
 
 from ...graph.node import NodeError, node
-from ..types import Lora, Model
+from ..types import Model
 from .applied import AppliedLora, Way
+from .lora import Lora
 from .skeleton import skeleton
 from .strengths import check_blocks, read_blocks
 

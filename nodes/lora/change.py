@@ -106,7 +106,8 @@ class Hadamard(Change):
         first, second = ([part.to(weight.device).float() for part in parts] for parts in (self.first, self.second))
         scale = torch.tensor(self.scale, device=weight.device)
         if len(first) == 2:
-            return make_weight(*first, *second, scale).reshape(weight.shape)
+            (b1, a1), (b2, a2) = first, second
+            return make_weight(b1, a1, b2, a2, scale).reshape(weight.shape)
         (b1, a1, t1), (b2, a2, t2) = first, second
         return make_weight_cp(t1, b1, a1, t2, b2, a2, scale).reshape(weight.shape)
 

@@ -13,7 +13,8 @@ from ...graph.node import NodeError, node
 from ...graph.problems import closest
 from ...graph.progress import QUIET, Progress
 from ..models.identity import identity
-from ..types import Lora, Model
+from ..types import Model
+from .lora import Lora
 from .source import LoraFile
 
 NOWHERE = Files()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from pydantic import Field
 
 from ...graph.node import NodeError, node
-from ..types import Image, Lora, Table
+from ..types import Image, Table
+from .lora import Lora
 from .measures import Inner, cosines, inner_products
 from .skeleton import skeleton
 

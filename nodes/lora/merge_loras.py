@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ...graph.node import NodeError, node
 from ...graph.progress import QUIET, Progress
-from ..types import Lora
+from .lora import Lora
 from .merged import MergedLora
 from .merging import How, Method, Sign
 

@@ -9,8 +9,8 @@ import torch
 
 from ...graph.node import NodeError
 from ...graph.progress import QUIET, Progress
-from ..types import Lora
 from .change import Change, Changes, Decomposed, LowRank
+from .lora import Lora
 from .merging import EQUAL_RANKS, ON_FACTORS, How, merged
 from .skeleton import skeleton
 

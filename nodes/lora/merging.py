@@ -134,9 +134,10 @@ def _quietly(function: Callable[..., Tensor], tensors: list[Tensor], weights: Te
 
 
 def _masked(deltas: list[Tensor], density: float) -> list[Tensor]:
+    import torch
     from peft.utils.merge_utils import magnitude_based_pruning
 
     if density >= 1:
         return deltas
-    mask = (magnitude_based_pruning(sum(delta.abs() for delta in deltas), density) > 0).float()
+    mask = (magnitude_based_pruning(torch.stack(deltas).abs().sum(dim=0), density) > 0).float()
     return [delta * (mask / mask.mean().clamp_min(1e-12)) for delta in deltas]

@@ -11,7 +11,7 @@ from ...graph.atomic import write
 from ...graph.files import Files, Writes
 from ...graph.node import NodeError, effect
 from ...graph.progress import QUIET, Progress
-from ..types import Lora
+from .lora import Lora
 from .writing import Layout, as_diffusers, as_kohya
 
 Precision = Literal["float32", "float16", "bfloat16"]

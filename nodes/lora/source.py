@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from ...graph.node import NodeError
 from ..models.layouts import LAYOUTS
-from ..types import Lora
 from .change import Change, Changes, Decomposed, Hadamard, Kronecker, LowRank, Whole
+from .lora import Lora
 from .naming import Place, places
 from .reading import Raw, layers, read
 from .skeleton import skeleton

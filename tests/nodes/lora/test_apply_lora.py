@@ -24,10 +24,11 @@ from latentloom.nodes.lora.applied import AppliedLora, Way
 from latentloom.nodes.lora.apply_lora import apply_lora
 from latentloom.nodes.lora.blend import fused
 from latentloom.nodes.lora.change import Whole
+from latentloom.nodes.lora.lora import Lora
 from latentloom.nodes.models.call import Call, under_way
 from latentloom.nodes.models.live import use
 from latentloom.nodes.schedule.schedule import schedule
-from latentloom.nodes.types import Lora, Model
+from latentloom.nodes.types import Model
 
 EVERYWHERE = (*ATTENTION, *CONVOLUTIONS)
 SHORT: dict[str, Any] = {"schedule": schedule(3)}

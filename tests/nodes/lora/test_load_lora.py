@@ -101,7 +101,7 @@ def test_a_folder_of_peft_changes_weights_as_peft_does(options: dict[str, Any], 
     for name, value in adapted.named_parameters():
         if "magnitude" in name:
             value.data.mul_(1.3)
-    adapted.save_pretrained(tmp_path / "adapter")
+    adapted.save_pretrained(str(tmp_path / "adapter"))
     merged = adapted.merge_and_unload().state_dict()
     lora = opened(sd.model, tmp_path / "adapter")
     changes = lora.load()["unet"]
@@ -121,7 +121,7 @@ def test_hadamard_and_kronecker_products_as_peft_computes_them(kind: str, sd: St
         r=4, alpha=2, target_modules=targets, init_weights=False, use_effective_conv2d=kind == "LoKrConfig"
     )
     adapted = peft.get_peft_model(unet, config)
-    adapted.save_pretrained(tmp_path / "adapter")
+    adapted.save_pretrained(str(tmp_path / "adapter"))
     merged = adapted.merge_and_unload().state_dict()
     for name, change in opened(sd.model, tmp_path / "adapter").load()["unet"].items():
         weight = base[f"{name}.weight"]

@@ -11,9 +11,9 @@ from adapters import write as written
 from studio import Studio
 
 from latentloom.graph.node import NodeError
+from latentloom.nodes.lora.lora import Lora
 from latentloom.nodes.lora.lora_report import lora_report
 from latentloom.nodes.lora.merge_loras import merge_loras
-from latentloom.nodes.types import Lora
 
 
 @pytest.fixture

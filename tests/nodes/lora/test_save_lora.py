@@ -16,9 +16,9 @@ from studio import Studio
 from latentloom.graph.files import Files
 from latentloom.graph.node import NodeError
 from latentloom.nodes.lora.change import Decomposed
+from latentloom.nodes.lora.lora import Lora
 from latentloom.nodes.lora.merge_loras import merge_loras
 from latentloom.nodes.lora.save_lora import save_lora
-from latentloom.nodes.types import Lora
 
 
 def saved(lora: Lora, folder: Path, **options: Any) -> Path:

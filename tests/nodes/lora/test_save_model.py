@@ -16,9 +16,9 @@ from latentloom.graph.node import NodeError
 from latentloom.nodes.cache.deepcache import deepcache
 from latentloom.nodes.load.trained_model import trained_model
 from latentloom.nodes.lora.apply_lora import apply_lora
+from latentloom.nodes.lora.lora import Lora
 from latentloom.nodes.lora.save_model import save_model
 from latentloom.nodes.schedule.schedule import schedule
-from latentloom.nodes.types import Lora
 
 
 @pytest.fixture
