@@ -8,10 +8,10 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from ...graph.catalog import Catalog, NodeUnavailable
 from ...graph.problems import Problem, Refused
@@ -20,7 +20,7 @@ from ...nodes.catalog import NODES
 from ...nodes.models.runtime import RuntimeSettings
 from .. import assignments, folders, opening, show
 from . import faults, sheet, table
-from .crew import Crew
+from .crew import Crew, LocalWorker
 from .entry import Entry
 from .faults import BadRow
 from .ledger import DONE, FAILED, Ledger, Shard
@@ -64,6 +64,8 @@ class Request:
     workers: int = 1
     at_once: int | None = None
     as_json: bool = False
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None
 
 
 def run_batch(request: Request, modules: Mapping[str, str] = NODES, package: str = PACKAGE) -> int:
@@ -124,7 +126,7 @@ class _Command:
         missing = list(ledger.missing(set(self.bad)))[: request.limit]
         if not missing:
             return False
-        crew = Crew(self._setups(len(missing)), iter(missing), len(missing), self.plan.settings, ledger.journal.died)
+        crew = self._crew(missing)
         with Progress(len(missing), 0) as progress:
             try:
                 for entries in crew.ended():
@@ -153,26 +155,33 @@ class _Command:
         progress.ended(len(kept), sum(entry.status == "failed" for entry in kept))
         self._write_sheet(now=False)
 
+    def _crew(self, missing: Sequence[int]) -> Crew:
+        setups, start = self._setups(len(missing)), LocalWorker
+        if self.request.engine == "ray":
+            from . import ray_workers
+
+            one = next(iter(setups.values()))
+            setups, start = ray_workers.setups(one, self.request.address, self.request.workers), ray_workers.RayWorker
+        return Crew(setups, iter(missing), len(missing), self.plan.settings, self.ledger.journal.died, start)
+
     def _setups(self, rows: int) -> dict[str, Setup]:
         """One for each worker; those of the CPU share its cores."""
         request = self.request
-        seeds = tuple(_seeds(self.workflow, self.catalog))
         names = [(machine, number) for machine in request.machines for number in range(request.workers)]
         names = names[: max(1, rows)]
-        threads = max(1, (os.cpu_count() or 1) // len(names)) if len(names) > 1 else None
+        one = Setup(
+            document=self.workflow.document,
+            goals=tuple(request.goals) or None,
+            modules=self.modules,
+            package=self.package,
+            reading=self.files.reading,
+            out=self.out,
+            threads=max(1, (os.cpu_count() or 1) // len(names)) if len(names) > 1 else None,
+            at_once=request.at_once,
+            seeds=tuple(_seeds(self.workflow, self.catalog)),
+        )
         return {
-            f"worker {place + 1} ({machine.device if machine else 'any'})": Setup(
-                document=self.workflow.document,
-                goals=tuple(request.goals) or None,
-                modules=self.modules,
-                package=self.package,
-                reading=self.files.reading,
-                out=self.out,
-                machine=machine,
-                threads=threads,
-                at_once=request.at_once,
-                seeds=seeds,
-            )
+            f"worker {place + 1} ({machine.device if machine else 'any'})": replace(one, machine=machine)
             for place, (machine, _) in enumerate(names)
         }
 

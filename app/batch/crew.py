@@ -7,11 +7,12 @@ so that a row that takes its worker with it is found, and given up after some tr
 from __future__ import annotations
 
 import queue
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from ...graph.problems import Problem, Refused
 from ..jobs.process import WorkerProcess, sentence_of
@@ -26,8 +27,36 @@ TRIES = 3
 _LEAST, _MOST = 16, 8 * MOST_ON_GPU
 """Rows a worker holds: so many that rows that go together meet, and near the end so few that workers end together."""
 
+NODE_LOST = -signal.SIGTERM
+"""Stands for the exit code of a worker whose machine is gone: that is no row's fault."""
+
 _BARREN = 5
 """Workers in a row that died before they began any row: then it is no row's fault."""
+
+
+class Worker(Protocol):
+    """What runs rows, somewhere. It gives its reports and, when it has died, a code; `tells_all` says whether by then
+    all its reports were heard."""
+
+    tells_all: bool
+
+    def send(self, message: Any) -> None: ...
+    def kill(self) -> None: ...
+    def join(self) -> None: ...
+
+
+Hear = Callable[[Any, Any], None]
+Start = Callable[[Setup, Hear, Hear, str], Worker]
+"""Starts a worker with its setup, what hears its reports, what hears its death, and its name."""
+
+
+class LocalWorker(WorkerProcess):
+    """A process of this machine."""
+
+    tells_all = True
+
+    def __init__(self, setup: Setup, hear: Hear, died: Hear, name: str) -> None:
+        super().__init__(setup, hear, died, name, work)
 
 
 @dataclass(eq=False)
@@ -36,7 +65,7 @@ class _Member:
 
     setup: Setup
     name: str
-    process: WorkerProcess | None = None
+    process: Worker | None = None
     ready: bool = False
     alone: bool = False
     held: dict[int, bool] = field(default_factory=dict)
@@ -53,14 +82,16 @@ class Crew:
         count: int,
         settings: Callable[[int], Mapping[str, Any]],
         died: Callable[[int], int],
+        start: Start = LocalWorker,
     ) -> None:
         self._members = [_Member(setup, name) for name, setup in setups.items()]
         self._rows, self._left, self._settings, self._count_death = rows, count, settings, died
+        self._start_worker = start
         self._again: deque[int] = deque()
         self._suspects: deque[int] = deque()
         self._tries: dict[int, int] = {}
         self._begun_before: set[int] = set()
-        self._reports: queue.SimpleQueue[tuple[_Member, WorkerProcess, Any]] = queue.SimpleQueue()
+        self._reports: queue.SimpleQueue[tuple[_Member, Worker, Any]] = queue.SimpleQueue()
         self._barren = 0
 
     def ended(self) -> Iterator[list[Entry]]:
@@ -94,10 +125,10 @@ class Crew:
     def _start(self, member: _Member) -> None:
         member.ready = member.alone = False
 
-        def hear(worker: WorkerProcess, report: Any) -> None:
+        def hear(worker: Worker, report: Any) -> None:
             self._reports.put((member, worker, report))
 
-        member.process = WorkerProcess(member.setup, hear, hear, member.name, work)
+        member.process = self._start_worker(member.setup, hear, hear, member.name)
 
     def _send(self, member: _Member, message: Any) -> None:
         if member.process is not None:
@@ -152,8 +183,11 @@ class Crew:
             member.held.pop(report.entry.row, None)
             yield from self._ended_row(report)
         elif isinstance(report, int):
+            told = member.process is not None and member.process.tells_all
             member.process = None
-            yield from self._died(member, report, restart)
+            if restart:
+                yield from self._died(member, report, told)
+                self._start(member)
         else:
             assert isinstance(report, Finished)
 
@@ -167,13 +201,14 @@ class Crew:
         else:
             yield replace(report.entry, tries=tries)
 
-    def _died(self, member: _Member, code: int, restart: bool) -> Iterator[Entry]:
-        begun = [number for number, was_begun in member.held.items() if was_begun]
-        if not restart:
-            return
-        self._again.extendleft(reversed([number for number in member.held if number not in begun]))
-        member.held.clear()
+    def _died(self, member: _Member, code: int, told: bool) -> Iterator[Entry]:
+        held, member.held = member.held, {}
+        begun = [number for number, was_begun in held.items() if was_begun or not told]
         self._begun_before.update(begun)
+        if code == NODE_LOST:
+            self._again.extendleft(reversed(held))
+            return
+        self._again.extendleft(reversed([number for number in held if number not in begun]))
         if len(begun) == 1:
             tries = self._count_death(begun[0])
             if tries >= TRIES:
@@ -189,4 +224,3 @@ class Crew:
             self._barren += 1
             if self._barren >= _BARREN * len(self._members):
                 raise Refused([Problem(f"No worker could run. {sentence_of(code)}")])
-        self._start(member)

@@ -33,9 +33,9 @@ def shared(workflow: Workflow, plan: Plan, catalog: Catalog, files: Files, goals
         return bind(workflow, catalog, files, goals), list(error.problems)
     problems = []
     for problem in checked.problems:
-        key = f"{problem.node}.{problem.setting}"
-        known = problem.node in checked.nodes and problem.setting in checked.nodes[problem.node].declaration.settings
-        if problem.needed and not (key in plan.keys and known):
+        bound = checked.nodes.get(problem.node or "")
+        known = bound is not None and problem.setting in bound.declaration.settings
+        if problem.needed and not (known and f"{problem.node}.{problem.setting}" in plan.keys):
             problems.append(problem)
     return checked, problems
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,6 +11,8 @@ from ..options import MACHINE, Attention, Compile, Dtype, File, Inputs, Json, Me
 
 _ROWS = "Rows"
 _AGAIN = "Going on"
+
+Engine = Literal["local", "ray"]
 
 
 def batch(
@@ -85,6 +87,13 @@ def batch(
         int | None,
         typer.Option(help="Rows denoised together at most; else by speed and memory.", min=1, rich_help_panel=MACHINE),
     ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="Where workers run: this machine, or a Ray cluster.", rich_help_panel=MACHINE)
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(help="The Ray cluster: auto, HOST:PORT or ray://HOST:PORT.", rich_help_panel=MACHINE),
+    ] = None,
     dtype: Dtype = "auto",
     memory: Memory = None,
     attention: Attention = "auto",
@@ -121,6 +130,8 @@ def batch(
                 workers=workers,
                 at_once=at_once,
                 as_json=as_json,
+                engine=engine,
+                address=address,
             )
         )
 

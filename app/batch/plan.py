@@ -42,7 +42,7 @@ class Plan:
     def settings(self, number: int) -> dict[str, Any]:
         """The settings of row `number`, from 0, by `node.setting`."""
         chosen: dict[str, Any] = {}
-        for key, values in reversed(self.crossed.items()):
+        for key, values in reversed(list(self.crossed.items())):
             number, place = divmod(number, len(values))
             chosen[key] = values[place]
         found = {key: values[number] for key, values in self.zipped.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from .entry import Entry
 @dataclass(frozen=True)
 class Setup:
     """What a worker is started with: the workflow (the document of its file) with what all rows share, the nodes there
-    are, the folders, and how models run (a `RuntimeSettings`; None for nodes that use none)."""
+    are, the folders, and how models run (a `RuntimeSettings`; None for nodes that use none). `resources` are what a
+    cluster gives it."""
 
     document: Mapping[str, Any]
     goals: tuple[str, ...] | None
@@ -27,6 +28,7 @@ class Setup:
     threads: int | None = None
     at_once: int | None = None
     seeds: tuple[str, ...] = ()
+    resources: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ def write_parquet(path: Path, lines: Iterable[str]) -> bool:
     """The table as Parquet; whether pyarrow was there to write it. Columns that differ from row to row are JSON."""
     if importlib.util.find_spec("pyarrow") is None:
         return False
-    import pyarrow as pa
-    from pyarrow import parquet
+    import pyarrow as pa  # pyright: ignore[reportMissingImports]
+    from pyarrow import parquet  # pyright: ignore[reportMissingImports]
 
     schema = pa.schema(
         {

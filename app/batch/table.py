@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ _SHOWN = 20
 class Rows:
     """`columns` by name, all equally long."""
 
-    columns: dict[str, Sequence[Any]]
+    columns: Mapping[str, Sequence[Any]]
     count: int
 
 
@@ -96,8 +96,8 @@ def _columns(path: Path, lines: Iterator[Line]) -> Rows:
 
 def _parquet(path: Path) -> Rows:
     try:
-        import pyarrow as pa
-        from pyarrow import parquet
+        import pyarrow as pa  # pyright: ignore[reportMissingImports]
+        from pyarrow import parquet  # pyright: ignore[reportMissingImports]
     except ModuleNotFoundError:
         raise _refused(f"--rows {path} needs pyarrow: pip install pyarrow, or give CSV or JSON lines.") from None
     try:

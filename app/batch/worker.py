@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from multiprocessing.connection import Connection
+from typing import Any, Protocol
 
 import psutil
 
@@ -39,11 +40,24 @@ def work(connection: Connection, setup: Setup) -> None:
     leave_interrupts_to_the_server()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin make small models slow beside other work
     with redirect_stdout(sys.stderr):  # what libraries print is for who started the batch
-        _Worker(connection, setup).serve()
+        serve(connection, setup)
+    os._exit(0)  # taking PyTorch down takes seconds
+
+
+def serve(connection: Ends, setup: Setup) -> None:
+    """Run what `connection` brings until it brings no more."""
+    _Worker(connection, setup).serve()
+
+
+class Ends(Protocol):
+    """What a worker hears and reports through; `recv` raises `EOFError` or `OSError` where nobody is left."""
+
+    def recv(self) -> Any: ...
+    def send(self, obj: Any, /) -> None: ...
 
 
 class _Worker:
-    def __init__(self, connection: Connection, setup: Setup) -> None:
+    def __init__(self, connection: Ends, setup: Setup) -> None:
         self._connection, self._setup = connection, setup
         self._rows: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
         self._cancel = threading.Event()
@@ -56,7 +70,6 @@ class _Worker:
         if not fault:
             self._run(salt)
         self._report(Finished())
-        os._exit(0)  # taking PyTorch down takes seconds
 
     def _run(self, salt: str) -> None:
         setup = self._setup

@@ -91,8 +91,9 @@ def _joined(values: Sequence[Any], counts: Sequence[int]) -> Any:
     if all(value is first for value in values) and _single(first):
         return first
     if isinstance(first, Conditioning):
-        parts = ([getattr(value, name) for value in values] for name in ("tokens", "pooled", "mask"))
-        return Conditioning(*(None if part[0] is None else _rows(part, counts) for part in parts))
+        tokens = _rows([value.tokens for value in values], counts)
+        others = ([getattr(value, name) for value in values] for name in ("pooled", "mask"))
+        return Conditioning(tokens, *(None if part[0] is None else _rows(part, counts) for part in others))
     if isinstance(first, Latent):
         return Latent(_rows([latent.samples for latent in values], counts), first.sigma)
     return Mask(_rows([mask.values for mask in values], counts))

@@ -61,7 +61,7 @@ def test_a_full_disk_stops_the_batch_and_fails_no_row(tmp_path, capsys):
 
 def test_every_bad_row_is_named_before_the_first_runs(tmp_path, capsys):
     asked = world.request(tmp_path, 5)
-    asked.rows.write_text("value\n1\n-1\n2\nthree\n1000\n")
+    (tmp_path / "rows.csv").write_text("value\n1\n-1\n2\nthree\n1000\n")
     with pytest.raises(Refused) as refused:
         world.run(asked)
     sentences = [str(problem) for problem in refused.value.problems]

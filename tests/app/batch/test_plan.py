@@ -48,7 +48,7 @@ def test_tables_are_read(tmp_path, name, text):
 
 def test_parquet_is_read(tmp_path):
     pa = pytest.importorskip("pyarrow")
-    from pyarrow import parquet
+    from pyarrow import parquet  # pyright: ignore[reportMissingImports]
 
     parquet.write_table(pa.table({"text": ["a", "b"], "seed": [1, 2]}), tmp_path / "rows.parquet")
     assert table.read(tmp_path / "rows.parquet") == table.Rows({"text": ["a", "b"], "seed": [1, 2]}, 2)
