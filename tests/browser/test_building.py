@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from editing import Editor
+from editing import Editor, centre
 from playwright.sync_api import expect
 
 WORDS = "a large red circle left of a small blue square on a white background"
@@ -109,6 +109,31 @@ def test_every_step_is_undone_and_done_again(editor: Editor):
     editor.holds("document.content.nodes.large")
     assert editor.content == start
     expect(editor.find("undo")).to_be_disabled()
+
+
+def test_a_curve_is_drawn_by_its_points(editor: Editor):
+    editor.open("/?template=methods/scheduled_cfg")
+    editor.node("changed_1").locator("header").click()
+    curve = editor.find("inspector").locator('[data-setting="changed_1.points"]')
+    start = editor.content["nodes"]["changed_1"]["settings"]["points"]
+    points = "document.content.nodes.changed_1.settings.points"
+    last = curve.get_by_role("slider").last
+    x, y = centre(last)
+    editor.drag(last, (x, y + 30))
+    editor.holds(f"{points}.at(-1)[1] < argument", start[-1][1])
+    editor.page.keyboard.press("Control+z")
+    editor.holds(f"{points}.at(-1)[1] === argument", start[-1][1])
+    assert editor.content["nodes"]["changed_1"]["settings"]["points"] == start  # all of the dragging was one step
+
+    plot = curve.locator("svg.field").bounding_box()
+    assert plot is not None
+    editor.page.mouse.dblclick(plot["x"] + plot["width"] * 0.7, plot["y"] + plot["height"] * 0.6)
+    editor.holds(f"{points}.length === argument", len(start) + 1)
+    added = curve.get_by_role("slider").nth(2)
+    expect(added).to_be_focused()
+    editor.page.keyboard.press("ArrowUp")
+    editor.page.keyboard.press("Delete")
+    editor.holds(f"JSON.stringify({points}) === JSON.stringify(argument)", start)
 
 
 def test_copied_nodes_are_pasted_in_another_tab(editor: Editor, second: Editor):

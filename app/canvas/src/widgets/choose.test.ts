@@ -55,6 +55,15 @@ describe("the widget of a setting", () => {
     expect(choose(setting({ anyOf: [{ const: "auto" }, { enum: [1, 2] }] })).choices).toEqual(["auto", 1, 2]);
   });
 
+  test("draws pairs of numbers as a curve where they are one", () => {
+    const numbers = { type: "array", prefixItems: [{ type: "number" }, { type: "number" }] };
+    const words = { type: "array", prefixItems: [{ type: "number" }, { type: "string" }] };
+    expect(kindOf({ type: "array", format: "curve", items: numbers })).toBe("curve");
+    expect(kindOf({ type: "array", items: numbers })).toBe("list");
+    expect(kindOf({ type: "array", format: "curve", items: words })).toBe("list");
+    expect(kindOf({ type: "array", format: "curve", items: { type: "number" } })).toBe("list");
+  });
+
   test("takes pairs apart", () => {
     const pair = { type: "array", prefixItems: [{ type: "integer" }, { type: "string" }], minItems: 2, maxItems: 2 };
     const one = choose(setting(pair));

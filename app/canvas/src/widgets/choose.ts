@@ -4,7 +4,7 @@ import type { Json, Schema, SettingKind } from "../lib/types";
 import { clamp, limits } from "./numbers";
 
 export type WidgetKind =
-  "number" | "seed" | "switch" | "choice" | "line" | "text" | "input" | "model" | "list" | "json";
+  "number" | "seed" | "switch" | "choice" | "line" | "text" | "input" | "model" | "list" | "curve" | "json";
 
 export interface Chosen {
   kind: WidgetKind;
@@ -46,7 +46,7 @@ function chooseFor(given: Schema, reads: string | null, definitions: Record<stri
     const fixed = schema.prefixItems as Schema[] | undefined;
     const items = (fixed ?? (schema.items ? [schema.items] : [])).map((item) => chooseFor(item, reads, definitions));
     if (items.length > 0 && items.every((item) => isPlain(item)))
-      Object.assign(chosen, { kind: "list", items, fixed: Boolean(fixed) });
+      Object.assign(chosen, { kind: isCurve(schema, items) ? "curve" : "list", items, fixed: Boolean(fixed) });
   }
   return chosen;
 }
@@ -62,6 +62,13 @@ function isPlain(item: Chosen): boolean {
   return (
     item.kind !== "json" && (item.kind !== "list" || (item.fixed && item.items.every((part) => part.kind !== "list")))
   );
+}
+
+/** Points that lie on a curve: pairs of numbers. */
+function isCurve(schema: Schema, items: readonly Chosen[]): boolean {
+  const pair = items[0]!;
+  const numbers = pair.items.filter(({ kind }) => kind === "number");
+  return schema.format === "curve" && pair.fixed && pair.items.length === 2 && numbers.length === 2;
 }
 
 function resolved(schema: Schema, definitions: Record<string, Schema>): Schema {
@@ -96,6 +103,7 @@ export function firstValue({ kind, schema, choices, items, fixed }: Chosen): Jso
     case "choice":
       return choices[0] ?? null;
     case "list":
+    case "curve":
       return fixed ? items.map(firstValue) : [];
     case "json":
       return null;

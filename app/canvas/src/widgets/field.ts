@@ -42,6 +42,7 @@ export function showable(value: Json | undefined, { kind, items, fixed }: Chosen
     case "json":
       return true;
     case "list":
+    case "curve":
       if (!Array.isArray(value) || (fixed && value.length !== items.length)) return false;
       return value.every((item, at) => item !== null && showable(item, items[fixed ? at : 0]!));
     default:
