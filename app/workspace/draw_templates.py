@@ -49,6 +49,7 @@ SMALLER: dict[str, dict[str, Any]] = {
 LEFT_OUT = {
     "train/shapes_unet": "takes hours",
     "train/shapes_dit": "takes hours",
+    "train/shapes_dit_sla": "takes half an hour",
     "train/shapes_features": "takes minutes and shows a curve",
 }
 """What has no picture, and why."""

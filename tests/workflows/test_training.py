@@ -6,6 +6,8 @@ import json
 import pytest
 from PIL import Image as Pillow
 
+from latentloom.app.folders import SHIPPED
+
 SETTINGS = {
     "autoencoder.steps": 4,
     "autoencoder.decoder_steps": 2,
@@ -20,9 +22,7 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", ["train/shapes_unet", "train/shapes_dit", "train/shapes_features", "train/grade_shapes"]
-)
+@pytest.mark.parametrize("name", sorted(f"train/{path.stem}" for path in SHIPPED.glob("train/*.json")))
 def test_it_is_sound(cli, name):
     result = cli("check", name)
     assert result.exit_code == 0, result.output
