@@ -12,6 +12,7 @@ from arithmetic import CATALOG, Number, workflow
 from latentloom.graph.batch import Fixed, Row, batch
 from latentloom.graph.call import Made
 from latentloom.graph.catalog import Catalog
+from latentloom.graph.check import bind, rebind
 from latentloom.graph.node import NodeError, Together, node
 from latentloom.graph.progress import Cancelled
 from latentloom.graph.run import CheckFailed, run
@@ -203,3 +204,16 @@ def test_what_rows_share_is_made_once():
     )
     results = [result for _, result in batch(flow, WORLD, [{"b.value": value} for value in range(5)], goals=["end"])]
     assert [result.outcomes["c"].status for result in results] == ["done", *["reused"] * 4]
+
+
+@pytest.mark.parametrize("settings", [{"a.value": 5}, {"a.value": 500}, {"a.valu": 1}, {"a.value": 2, "b.value": "x"}])
+def test_bound_anew_is_as_bound_at_first(settings):
+    flow = squared(b="number")
+    quick = rebind(bind(flow, WORLD), settings)
+    first = bind(flow.with_settings(settings), WORLD)
+    assert quick.nodes.keys() == first.nodes.keys()
+    if not first.problems:
+        assert {id_: node.settings for id_, node in quick.nodes.items()} == {
+            id_: node.settings for id_, node in first.nodes.items()
+        }
+    assert set(quick.problems) == set(first.problems)
