@@ -78,6 +78,7 @@ NODES: dict[str, str] = {
     "train_autoencoder": "train.train_autoencoder",
     "train_denoiser": "train.train_denoiser",
     "train_features": "train.train_features",
+    "train_lora": "train.train_lora",
     "train_prompt_encoders": "train.train_prompt_encoders",
     "train_sla": "train.train_sla",
     "train_text_encoder": "train.train_text_encoder",

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from ...graph.atomic import write
 from ...graph.files import Files, Writes
-from ...graph.node import NodeError, effect
+from ...graph.node import effect
 from ...graph.progress import QUIET, Progress
 from .lora import Lora
-from .writing import Layout, as_diffusers, as_kohya
+from .writing import Layout, packed
 
 Precision = Literal["float32", "float16", "bfloat16"]
 
@@ -40,20 +39,9 @@ def save_lora(
     place in both; LoHa, LoKr and differences of no rank only in kohya's.
     """
     import torch
-    from safetensors.torch import save
 
-    dtype = getattr(torch, precision)
     changes = lora.load()
-    metadata = {"format": "pt"}
-    if layout == "diffusers":
-        tensors, settings = as_diffusers(changes)
-        metadata["lora_adapter_metadata"] = json.dumps(settings, sort_keys=True)
-    else:
-        tensors = as_kohya(changes, lora.model.family, dtype)
-    # alphas are single numbers, and stay what they are
-    made = {key: (value.to(dtype) if value.ndim else value).clone().contiguous() for key, value in tensors.items()}
-    if lost := [key for key, value in made.items() if not value.isfinite().all()]:
-        raise NodeError(f"{precision} cannot hold the numbers of {lost[0]}; save it as bfloat16 or float32.")
+    packed_up = packed(changes, layout, lora.model.family, getattr(torch, precision))
     path = files.target(f"{name}.safetensors")
-    write(path, save(made, metadata))
+    write(path, packed_up)
     progress.note(files=[str(path)], layers={part: len(changed) for part, changed in changes.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +15,23 @@ if TYPE_CHECKING:
 
 Layout = Literal["diffusers", "kohya"]
 KOHYA = {"unet": "lora_unet", "text_encoder": "lora_te1", "text_encoder_2": "lora_te2"}
+
+
+def packed(changes: Changes, layout: Layout, family: str, dtype: torch.dtype) -> bytes:
+    """A safetensors file in this layout. Raises `NodeError` for what it has no place for, or `dtype` no numbers."""
+    from safetensors.torch import save
+
+    metadata = {"format": "pt"}
+    if layout == "diffusers":
+        tensors, settings = as_diffusers(changes)
+        metadata["lora_adapter_metadata"] = json.dumps(settings, sort_keys=True)
+    else:
+        tensors = as_kohya(changes, family)
+    # alphas are single numbers, and stay what they are
+    made = {key: (value.to(dtype) if value.ndim else value).clone().contiguous() for key, value in tensors.items()}
+    if lost := [key for key, value in made.items() if not value.isfinite().all()]:
+        raise NodeError(f"{dtype} cannot hold the numbers of {lost[0]}; save it as bfloat16 or float32.")
+    return save(made, metadata)
 
 
 def as_diffusers(changes: Changes) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -42,7 +60,7 @@ def as_diffusers(changes: Changes) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, settings
 
 
-def as_kohya(changes: Changes, family: str, dtype: torch.dtype) -> dict[str, Tensor]:
+def as_kohya(changes: Changes, family: str) -> dict[str, Tensor]:
     """Tensors by kohya's names; those of text encoders are the longer ones that older files have."""
     import torch
 
@@ -57,7 +75,7 @@ def as_kohya(changes: Changes, family: str, dtype: torch.dtype) -> dict[str, Ten
         for name, change in changed.items():
             longer = part != "unet" and not name.startswith(("text_model.", "text_projection"))
             base = f"{prefix}_{f'text_model.{name}' if longer else name}".replace(".", "_")
-            tensors |= {f"{base}.{key}": value.to(dtype) for key, value in _of_kohya(change)}
+            tensors |= {f"{base}.{key}": value for key, value in _of_kohya(change)}
             if change.rank:
                 tensors[f"{base}.alpha"] = torch.tensor(change.scale * change.rank)  # pyright: ignore[reportAttributeAccessIssue]
     return tensors
