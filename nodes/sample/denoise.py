@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from pydantic import Field
 
 from ...graph.node import Together, node
 from ...graph.progress import QUIET, Progress
-from ..types import Conditioning, Guidance, Latent, Mask, Model, Noise, Report, Sampler, Schedule
+from ..types import Conditioning, Guidance, Latent, Mask, Model, Noise, Sampler, Schedule
 from . import several
+from .several import Denoised
 
 
-class Denoised(NamedTuple):
-    """A latent and what it took to make it."""
-
-    latent: Latent
-    report: Report
-
-
-@node(together=Together(several.alike, several.together))
+@node(together=Together(several.alike, lambda calls: several.together(denoise, calls)))
 def denoise(
     model: Model,
     noise: Noise,

@@ -7,8 +7,8 @@ and whose guidance and patches look at each picture by itself: those that decide
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...graph.node import Arguments
 from ...graph.progress import Progress
@@ -16,6 +16,14 @@ from ..types import Conditioning, Guidance, Latent, Mask, Model, Noise, Patch, R
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+class Denoised(NamedTuple):
+    """A latent and what it took to make it."""
+
+    latent: Latent
+    report: Report
+
 
 PICTURE_BY_PICTURE = {
     "AdaptiveProjected",
@@ -42,10 +50,8 @@ def alike(given: Arguments) -> Hashable | None:
     return shapes, others
 
 
-def together(calls: Sequence[Arguments]) -> list[tuple[Latent, Report]]:
+def together(denoise: Callable[..., Denoised], calls: Sequence[Arguments]) -> list[Denoised]:
     """What `denoise` gives for each of `calls`, which are alike. Each report tells its share of the time."""
-    from .denoise import denoise
-
     counts = [len(call["noise"].samples) for call in calls]
     joined = {name: _joined([call[name] for call in calls], counts) for name in _PER_PICTURE}
     progresses = [call["progress"] for call in calls]
@@ -57,7 +63,7 @@ def together(calls: Sequence[Arguments]) -> list[tuple[Latent, Report]]:
         total_seconds=made.report.total_seconds / share,
     )
     parts = made.latent.samples.split(counts)
-    return [type(made)(Latent(part.clone(), made.latent.sigma), report) for part in parts]
+    return [Denoised(Latent(part.clone(), made.latent.sigma), report) for part in parts]
 
 
 def _by_picture(model: Model, guidance: Guidance | None) -> bool:
