@@ -10,7 +10,10 @@ import typer
 
 File = Annotated[
     str,
-    typer.Argument(help="A workflow file, the name of one that ships, or a PNG picture made by one.", metavar="FILE"),
+    typer.Argument(
+        help="A workflow file or an exported script, the name of one that ships, or a PNG picture made by one.",
+        metavar="FILE",
+    ),
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", help="A setting to change.", metavar="NODE.SETTING=VALUE")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]

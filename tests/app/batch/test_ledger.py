@@ -188,3 +188,16 @@ def test_many_rows_stand_on_several_pages(tmp_path, monkeypatch):
     sheet.write(tmp_path / "sheet.html", "many", lines, 5)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sheet-2.html", "sheet-3.html", "sheet.html"]
     assert '["3","sheet-3.html"]' in (tmp_path / "sheet.html").read_text()
+
+
+def test_the_table_is_written_as_parquet_too_where_that_can_be(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    first = ledger(tmp_path)
+    first.open(False, False)
+    first.record([ended(1, files=(write(tmp_path, 1),), scores={"s": 0.5}), ended(0, "failed", error="no")])
+    first.close()
+    found = parquet.read_table(tmp_path / "results.parquet").to_pylist()
+    assert [row["row"] for row in found] == [0, 1]
+    assert found[1]["files"] == ["files/0000/0000001_x.txt"]
+    assert json.loads(found[1]["scores"]) == {"s": 0.5}
+    assert found[0]["error"] == "no"
