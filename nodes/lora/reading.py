@@ -72,6 +72,8 @@ class Raw:
 
 def read(path: Path) -> Raw:
     """The tensors and settings in the file or folder `path`. Raises `NodeError`."""
+    if not path.exists():
+        raise NodeError(f"{path} is not there any more.")
     if path.is_file():
         tensors, metadata = _file(path)
         configs: dict[str, dict[str, Any]] = {}

@@ -55,12 +55,18 @@ def _load(lora: LoraFile) -> Changes:
     changes: dict[str, dict[str, Change]] = {}
     misfits = []
     for name, place in known.items():
-        change = _change(raw, name, place, found[name])
         part, module = place
+        try:
+            change = _change(raw, name, place, found[name])
+            fits = isinstance(change, str) or change.fits(shapes[part][module])
+        except (IndexError, TypeError, RuntimeError, ValueError):  # tensors with too few or too many dimensions
+            change, fits = f"has tensors of shapes that no change has: {_shapes(found[name])}.", True
         if isinstance(change, str):
             problems.append(f"{lora.source}: {name} {change}")
-        elif not change.fits(shapes[part][module]):
+        elif not fits:
             misfits.append(f"{part}.{module}")
+        elif module in changes.get(part, {}):
+            problems.append(f"{lora.source} changes {part}.{module} twice, once as {name}.")
         else:
             changes.setdefault(part, {})[module] = change
     if misfits:
@@ -132,6 +138,10 @@ def _of_original_flux(lora: LoraFile, raw: Raw, found: Mapping[str, object], unk
             f"{lora.source} changes {_some([*found, *unknown])}, which is no LoRA of Flux: {error}"
         ) from error
     return replace(raw, tensors=converted)
+
+
+def _shapes(given: Mapping[str, Tensor]) -> str:
+    return ", ".join(f"{field} {tuple(value.shape)}" for field, value in sorted(given.items()))
 
 
 def _some(names: list[str]) -> str:

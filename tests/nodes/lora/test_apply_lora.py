@@ -25,6 +25,7 @@ from latentloom.nodes.lora.apply_lora import apply_lora
 from latentloom.nodes.lora.blend import fused
 from latentloom.nodes.lora.change import Whole
 from latentloom.nodes.lora.lora import Lora
+from latentloom.nodes.lora.merge_loras import merge_loras
 from latentloom.nodes.models.call import Call, under_way
 from latentloom.nodes.models.live import use
 from latentloom.nodes.schedule.schedule import schedule
@@ -65,41 +66,40 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 # ---------------------------------------------------------------- equal to the stock pipelines
 
 
-@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("family", ["sd", "sdxl", "sd3", "flux"])
 def test_several_are_what_the_stock_pipeline_draws_with_them(
-    family: str, way: Way, request: pytest.FixtureRequest, tmp_path: Path
+    family: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    """Also in the text encoders, with other strengths there."""
+    """Also in the text encoders; of those the stock pipeline for Flux takes LoRAs for the first alone."""
     studio = request.getfixturevalue(family)
     pipeline: Any = diffusers.DiffusionPipeline.from_pretrained(studio.folder, dtype=torch.float32)
-    # the stock pipeline for Flux takes LoRAs for its first text encoder alone, and all take attention layers everywhere
     parts = {"flux": ["transformer", "text_encoder"]}.get(family, ())
-    model = studio.model
-    for name, seed, strength in (("one", 0, 0.8), ("two", 1, -0.5)):
-        given = as_diffusers(factors(layers(studio.model, ATTENTION, parts), seed=seed, size=0.5))
-        model = apply_lora(model, stored(studio, tmp_path / name, given), strength, way=way)
-        pipeline.load_lora_weights(dict(given), adapter_name=name)
+    given = [as_diffusers(factors(layers(studio.model, ATTENTION, parts), seed=seed, size=0.5)) for seed in (0, 1)]
+    for name, tensors in zip(("one", "two"), given, strict=True):
+        pipeline.load_lora_weights(dict(tensors), adapter_name=name)
     pipeline.set_adapters(["one", "two"], [0.8, -0.5])
-    scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
-    scale = {"guidance_scale": 3.5} if family == "flux" else {"guidance_scale": {"sd3": 7.0}.get(family, 7.5)}
-    stock = studio.stock(scheduler, pipeline=pipeline, num_inference_steps=3, **scale)
-    ours = with_model(studio, model).ours(**SHORT)
-    assert (ours - stock).abs().max() <= 1e-5
-    assert (ours - studio.ours(**SHORT)).abs().max() > 1e-2
+    scale = {"sd3": 7.0, "flux": 3.5}.get(family, 7.5)
+    stock = studio.stock(pipeline.scheduler, pipeline=pipeline, num_inference_steps=3, guidance_scale=scale)
+    assert (studio.ours(**SHORT) - stock).abs().max() > 1e-2
+    loras = [stored(studio, tmp_path / name, tensors) for name, tensors in zip(("one", "two"), given, strict=True)]
+    for way in WAYS:
+        model = apply_lora(apply_lora(studio.model, loras[0], 0.8, way=way), loras[1], -0.5, way=way)
+        assert (with_model(studio, model).ours(**SHORT) - stock).abs().max() <= 1e-5
+    cat = apply_lora(studio.model, merge_loras(tuple(loras), [0.8, -0.5]))
+    assert (with_model(studio, cat).ours(**SHORT) - stock).abs().max() <= 1e-5
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_text_encoder_alone(way: Way, sd: Studio, tmp_path: Path) -> None:
+def test_a_text_encoder_alone(sd: Studio, tmp_path: Path) -> None:
     given = as_diffusers(factors(layers(sd.model, ATTENTION, ["text_encoder"])))
     pipeline: Any = diffusers.DiffusionPipeline.from_pretrained(sd.folder, dtype=torch.float32)
     pipeline.load_lora_weights(dict(given), adapter_name="one")
     pipeline.set_adapters(["one"], [0.7])
     stock = sd.stock(pipeline.scheduler, pipeline=pipeline, num_inference_steps=3, guidance_scale=7.5)
-    model = apply_lora(sd.model, stored(sd, tmp_path, given), strength=5.0, text_strength=0.7, way=way)
-    ours = with_model(sd, model).ours(**SHORT)
-    assert (ours - stock).abs().max() <= 1e-5
-    assert (ours - sd.ours(**SHORT)).abs().max() > 1e-2
+    assert (sd.ours(**SHORT) - stock).abs().max() > 1e-2
+    lora = stored(sd, tmp_path, given)
+    for way in WAYS:
+        model = apply_lora(sd.model, lora, strength=5.0, text_strength=0.7, way=way)
+        assert (with_model(sd, model).ours(**SHORT) - stock).abs().max() <= 1e-5
 
 
 # ---------------------------------------------------------------- neutral, and gone afterwards

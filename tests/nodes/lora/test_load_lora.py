@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,13 @@ import pytest
 import torch
 from adapters import ATTENTION, CONVOLUTIONS, as_diffusers, as_kohya, deltas, factors, layers, opened, product, stored
 from adapters import write as written
+from hypothesis import HealthCheck, settings
+from hypothesis import given as whatever
+from hypothesis import strategies as st
 from studio import Studio
 
 from latentloom.graph.node import NodeError
+from latentloom.nodes.lora.reading import _ENDINGS
 from latentloom.nodes.lora.skeleton import skeleton
 
 EVERYWHERE = (*ATTENTION, *CONVOLUTIONS)
@@ -167,6 +172,33 @@ def test_all_that_is_wrong_is_told_at_once(sd: Studio, tmp_path: Path) -> None:
         opened(sd.model, path)
     for part in (name, "unet.nowhere", "lora_mid", "unet.conv_out has down, which together"):
         assert part in str(caught.value)
+
+
+def test_a_layer_that_is_changed_twice_is_told(sd: Studio, tmp_path: Path) -> None:
+    given = factors(layers(sd.model, ("q_proj",), ["text_encoder"]))
+    (name, _), *_ = given.items()
+    both = {**as_kohya(given), **as_diffusers({name: given[name]})}
+    with pytest.raises(NodeError, match=f"changes {name} twice"):
+        stored(sd, tmp_path, both)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@whatever(data=st.data())
+def test_whatever_stands_in_a_file_is_read_or_refused_with_a_sentence(data: st.DataObject, sd: Studio) -> None:
+    """Of any tensors by the names of layers there are: never an error of another kind, and what is read fits."""
+    shape = st.lists(st.integers(0, 17), max_size=5)
+    endings = st.sampled_from(sorted(_ENDINGS))
+    bases = st.sampled_from(["unet.conv_in", "unet.mid_block.attentions.0.proj_in", "lora_unet_conv_out", "a.b"])
+    drawn = data.draw(st.dictionaries(st.tuples(bases, endings), shape, min_size=1, max_size=6))
+    tensors = {f"{base}{ending}": torch.ones(size) for (base, ending), size in drawn.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        path = written(Path(folder), tensors)
+        try:
+            found = opened(sd.model, path)
+        except NodeError as error:
+            assert str(error)
+        else:
+            assert deltas(found)
 
 
 def test_a_lora_of_another_family_is_refused(sd: Studio, flux: Studio, tmp_path: Path) -> None:
