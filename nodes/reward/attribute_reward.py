@@ -30,7 +30,7 @@ class AttributeReward(Reward):
 
             from ..shapes.grade import grade_pictures
 
-            grades = grade_pictures(pixels.float().cpu(), for_each(requests, len(pixels)))
+            grades = grade_pictures(pixels.detach().float().cpu(), for_each(requests, len(pixels)))
             return torch.tensor([_share(grade) for grade in grades])
 
         return score

@@ -43,7 +43,8 @@ class Job:
 
 
 def generate(job: Job, schedule: Schedule, progress: Progress, notes: dict[str, Any] | None = None) -> Latent:
-    """The latents of a whole run. Its steps are not told to `progress`; its report goes to `notes`."""
+    """The latents of a whole run. Its steps are not told to `progress`; its report goes to `notes`. Gradients flow to a
+    noise that asks for them."""
     quiet = Progress(lambda *_: progress.stop_if_cancelled(), None if notes is None else notes.update)
     task = Task.whole(job.noise, schedule.steps)
     return run(
@@ -51,8 +52,9 @@ def generate(job: Job, schedule: Schedule, progress: Progress, notes: dict[str, 
     )[0]
 
 
-def pictures(job: Job, schedule: Schedule, progress: Progress) -> Tensor:
-    """Pixels (B, 3, H, W) in [0, 1], on the CPU, of a whole run."""
-    latent = generate(job, schedule, progress)
-    with torch.no_grad(), use(job.model) as parts:
+def pictures(job: Job, schedule: Schedule, progress: Progress, notes: dict[str, Any] | None = None) -> Tensor:
+    """Pixels (B, 3, H, W) in [0, 1], on the CPU, of a whole run, whose report goes to `notes`. Gradients flow to a
+    noise that asks for them."""
+    latent = generate(job, schedule, progress, notes)
+    with torch.set_grad_enabled(latent.samples.requires_grad), use(job.model) as parts:
         return parts.family.decode(parts, latent.samples)

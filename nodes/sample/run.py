@@ -38,9 +38,13 @@ def run(
     count_flops: bool = False,
     progress: Progress = QUIET,
 ) -> tuple[Latent, Report]:
-    """A latent (B, C, h, w) on the CPU, and what it took. The parameters are those of the node `denoise`."""
+    """A latent (B, C, h, w) on the CPU, and what it took. The parameters are those of the node `denoise`.
+
+    Gradients flow from the latent to a noise that asks for them (`requires_grad`), else none are kept.
+    """
     task.check()
-    with torch.inference_mode(), use(model, progress) as parts, ExitStack() as uses:
+    differentiable = task.noise.samples.requires_grad and torch.is_grad_enabled()
+    with torch.inference_mode(not differentiable), use(model, progress) as parts, ExitStack() as uses:
         shape = task.noise.samples.shape
         flow = parts.family.flow(parts, shape)
         scheduler = build(parts.scheduler_config, sampler, schedule, flow)
