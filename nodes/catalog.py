@@ -7,6 +7,7 @@ NODES: dict[str, str] = {
     "attention": "attention.attention",
     "attribute_reward": "reward.attribute_reward",
     "autoguidance": "guidance.autoguidance",
+    "best_of_noises": "optimise.best_of_noises",
     "cfg": "guidance.cfg",
     "cfg_zero_star": "guidance.cfg_zero_star",
     "colourfulness_reward": "reward.colourfulness_reward",

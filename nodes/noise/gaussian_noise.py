@@ -8,9 +8,7 @@ from pydantic import Field
 
 from ...graph.node import node
 from ..types import Latent, Noise
-
-MAX_SEED = 2**53 - 1
-"""The largest whole number that JSON readers agree on."""
+from .seeded import MAX_SEED, seeded
 
 
 @node
@@ -31,9 +29,5 @@ def gaussian_noise(
     Each image is drawn on the CPU by its own generator, so that it is the same alone, in a batch and on every device,
     and is the first draw of a stock pipeline called with `generator=[torch.Generator().manual_seed(seed + i), ...]`.
     """
-    import torch
-
     count, *shape = latent.samples.shape
-    seeds = tuple(range(seed, seed + count))
-    drawn = [torch.randn((1, *shape), generator=torch.Generator("cpu").manual_seed(one)) for one in seeds]
-    return Noise(torch.cat(drawn), seeds)
+    return seeded(range(seed, seed + count), shape)
