@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +17,9 @@ from torch.nn import functional
 
 from ...graph.atomic import write
 from ...graph.files import fingerprint
-from ..types import Model
+from ..types import Model, Patch
 from .change import LowRank
-from .skeleton import Shapes
+from .skeleton import DENOISERS, Shapes
 from .source import LoraFile
 from .writing import packed
 
@@ -77,3 +78,16 @@ class Trainable(nn.Module):
         write(path, packed({part: changes}, "diffusers", model.family, torch.float32))
         bare = Model(model.source, model.family, model.revision, model.fingerprint, config=model.config)
         return LoraFile(bare, str(path), fingerprint(path))
+
+
+@dataclass(frozen=True, eq=False)
+class Learning(Patch):
+    """`factors` beside the denoiser of a model in use, which nobody else uses meanwhile. No recipe: it lives as long as
+    the training does."""
+
+    factors: Trainable
+
+    parts: ClassVar[tuple[str, ...]] = DENOISERS
+
+    def attach(self, part: str, module: nn.Module) -> AbstractContextManager[None]:
+        return self.factors.beside(module)

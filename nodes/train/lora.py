@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ...graph.node import NodeError
 from ...graph.progress import QUIET, Progress
 from ..lora.trainable import Trainable
 from ..models.live import Parts, use
 from ..sample.generate import Job, pictures
 from ..types import Conditioning, Model, Noise, Schedule
 from .captioned import Captioned
+from .checkpoint import load_checkpoint
 from .denoiser import stratified
 from .loop import Descent, Report, Trained, descend, generator_at, silent
 
@@ -58,10 +60,18 @@ def fit_lora(
 ) -> Trained:
     """Train `factors` in `folder`, going on from its last checkpoint; they end as the average of their last values.
 
-    A share of `unguided` of the captions is left out, for classifier-free guidance.
+    `parts` are those of a model that has them on as `Learning`.
+    A share of `unguided` of the captions is left out, for classifier-free guidance. Raises `NodeError` where the
+    checkpoint is of other factors.
     """
     from diffusers import DDPMScheduler
 
+    if (saved := load_checkpoint(folder)) is not None:
+        kept = {name: value.shape for name, value in saved[0].items() if name.startswith("weight.")}
+        if kept != {f"weight.{name}": value.shape for name, value in factors.named_parameters()}:
+            raise NodeError(
+                f"{folder} holds the checkpoint of a LoRA of another rank or other layers; name a new folder."
+            )
     shape = (batch, *lesson.latents.shape[1:])
     flow = parts.family.flow(parts, shape) is not None
     scheduler = None if flow else DDPMScheduler.from_config(parts.scheduler_config)
@@ -80,8 +90,7 @@ def fit_lora(
         (predicted,) = predict(noisy.to(device), times.to(device), [asked])
         return functional.mse_loss(predicted.float(), wanted.to(device))
 
-    with factors.beside(parts.denoiser):
-        trained = descend(folder, factors, loss_at, how, report, stop_after)
+    trained = descend(folder, factors, loss_at, how, report, stop_after)
     factors.load_state_dict(trained.weights)
     return trained
 

@@ -66,7 +66,8 @@ def train_lora(
 
     from ..lora.applied import AppliedLora
     from ..lora.skeleton import skeleton
-    from ..lora.trainable import Trainable, chosen
+    from ..lora.trainable import Learning, Trainable, chosen
+    from ..models.inspect import describe, layout
     from ..models.live import use
     from .captioned import from_folder, of_shapes, of_workflow
     from .loop import Descent
@@ -79,8 +80,10 @@ def train_lora(
 
     report = telling(progress, "LoRA")
     target = files.target(name)
-    with use(model, progress) as parts:
-        sizes = parts.description
+    part, sizes = layout(model).denoiser.name, describe(model)
+    torch.manual_seed(seed)
+    factors = Trainable(chosen(skeleton(model)[part], targets), rank, alpha)
+    with use(replace(model, patches=(*model.patches, Learning(factors))), progress) as parts:
         if pictures is not None:
             given = of_workflow(pictures, captions)
         elif folder is not None:
@@ -92,9 +95,6 @@ def train_lora(
             raise NodeError(
                 f"The pictures are {width} x {height} pixels; {model.source} takes multiples of {sizes.multiple}."
             )
-        part = parts.layout.denoiser.name
-        torch.manual_seed(seed)
-        factors = Trainable(chosen(skeleton(model)[part], targets), rank, alpha)
         lesson = encode(parts, given, seed, progress)
         if checkpointing:
             parts.denoiser.enable_gradient_checkpointing()

@@ -17,7 +17,7 @@ from latentloom.graph.node import NodeError
 from latentloom.nodes.image.pixels import to_pictures
 from latentloom.nodes.lora.apply_lora import apply_lora
 from latentloom.nodes.lora.skeleton import skeleton
-from latentloom.nodes.lora.trainable import Trainable, chosen
+from latentloom.nodes.lora.trainable import Learning, Trainable, chosen
 from latentloom.nodes.models.live import use
 from latentloom.nodes.schedule.schedule import schedule
 from latentloom.nodes.train.captioned import of_shapes
@@ -55,9 +55,9 @@ def test_every_family_learns_and_is_left_as_it_was(family: str, request: pytest.
 
 def test_a_killed_run_resumes_to_the_same_factors(sd: Studio, tmp_path: Path) -> None:
     def fitted(name: str, **options: Any) -> dict[str, Tensor]:
-        with use(sd.model) as parts:
-            torch.manual_seed(0)
-            factors = Trainable(chosen(skeleton(sd.model)["unet"], "attention"), 2, 2.0)
+        torch.manual_seed(0)
+        factors = Trainable(chosen(skeleton(sd.model)["unet"], "attention"), 2, 2.0)
+        with use(replace(sd.model, patches=(Learning(factors),))) as parts:
             lesson = encode(parts, of_shapes(4, 32, 0), 0)
             return fit_lora(tmp_path / name, parts, factors, lesson, Descent(4, 0.01, 1), 2, **options).weights
 
@@ -118,5 +118,8 @@ def test_what_does_not_go_together_is_told(sd: Studio, tmp_path: Path) -> None:
         trained(sd, tmp_path, pictures=pictures, folder="pictures")
     with pytest.raises(NodeError, match="but no pictures"):
         trained(sd, tmp_path, captions=Prompts(("a",)))
+    trained(sd, tmp_path, pictures=pictures, captions=Prompts(("a",)), steps=1)
+    with pytest.raises(NodeError, match="of another rank"):
+        trained(sd, tmp_path, pictures=pictures, captions=Prompts(("a",)), rank=3)
     with pytest.raises(NodeError, match="takes multiples of 4"):
         trained(sd, tmp_path, pictures=Image(torch.rand(1, 3, 30, 32)), captions=Prompts(("a",)))
