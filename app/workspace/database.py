@@ -34,8 +34,8 @@ class Database:
     never deleted: it is set aside under a new name, and an empty one takes its place.
     """
 
-    def __init__(self, path: Path, upgrades: Sequence[Upgrade] = UPGRADES) -> None:
-        self.path, self._upgrades = path, upgrades
+    def __init__(self, path: Path, upgrades: Sequence[Upgrade] | None = None) -> None:
+        self.path, self._upgrades = path, UPGRADES if upgrades is None else upgrades
         self.notices: list[str] = []
         self._opening = threading.Lock()
         self._engine: Engine | None = None
