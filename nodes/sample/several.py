@@ -27,6 +27,7 @@ class Denoised(NamedTuple):
 
 PICTURE_BY_PICTURE = {
     "AdaptiveProjected",
+    "AppliedLora",
     "ClassifierFree",
     "DeepCache",
     "FasterDiffusion",

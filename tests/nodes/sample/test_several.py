@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from adapters import as_diffusers, factors, layers, opened, write
 
 from latentloom.graph.files import Files
 from latentloom.graph.node import declaration
@@ -24,6 +25,7 @@ from latentloom.nodes.guidance.guidance_interval import guidance_interval
 from latentloom.nodes.guidance.scheduled_cfg import scheduled_cfg
 from latentloom.nodes.guidance.tangential_cfg import tangential_cfg
 from latentloom.nodes.load.load_model import load_model
+from latentloom.nodes.lora.apply_lora import apply_lora
 from latentloom.nodes.noise.empty_latent import empty_latent
 from latentloom.nodes.noise.gaussian_noise import gaussian_noise
 from latentloom.nodes.prompt.encode_prompt import encode_prompt
@@ -103,6 +105,13 @@ def test_caches(model, patched):
     assert difference([call(patched(model), number) for number in range(2)]) < CLOSE
 
 
+@pytest.mark.parametrize("way", ["fuse", "beside"])
+def test_loras(model, way, tmp_path):
+    lora = opened(model, write(tmp_path, as_diffusers(factors(layers(model)))))
+    patched = apply_lora(model, lora, curve=[(0.0, 0.2), (1.0, 0.8)], way=way)
+    assert difference([call(patched, number) for number in range(2)]) < CLOSE
+
+
 def test_what_looks_at_the_whole_batch_stays_alone(model):
     guided = call(model, 0, guidance=adaptive_guidance(cfg(5.0)))
     nested = call(model, 0, guidance=guidance_interval(adaptive_guidance(cfg(5.0))))
@@ -114,7 +123,7 @@ def test_what_looks_at_the_whole_batch_stays_alone(model):
 
 def test_every_name_in_the_list_is_one_that_is_tried():
     made = {type(make()).__name__ for make in GUIDANCES.values()}
-    assert made | {"DeepCache", "FasterDiffusion"} == several.PICTURE_BY_PICTURE
+    assert made | {"AppliedLora", "DeepCache", "FasterDiffusion"} == several.PICTURE_BY_PICTURE
 
 
 def test_several_pictures_a_row_and_prompts_of_their_own(model):
