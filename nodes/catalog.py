@@ -53,6 +53,7 @@ NODES: dict[str, str] = {
     "pyramid_attention": "cache.pyramid_attention",
     "rectangle_mask": "image.rectangle_mask",
     "region_adaptive": "cache.region_adaptive",
+    "reno": "optimise.reno",
     "resize": "image.resize",
     "result": "evaluate.result",
     "sampler": "schedule.sampler",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
@@ -62,3 +63,22 @@ def test_a_run_can_be_cancelled(sd: Studio) -> None:
     cancel.set()
     with pytest.raises(Cancelled):
         generate(job(sd), schedule(3), Progress(cancel=cancel))
+
+
+def test_gradients_flow_to_a_noise_that_asks_for_them(sd: Studio) -> None:
+    """The slope along a direction is that of a small step either way."""
+    made = job(sd, 1)
+    direction = torch.randn(made.noise.samples.shape, generator=torch.Generator().manual_seed(5))
+
+    def mean(samples: torch.Tensor) -> torch.Tensor:
+        noise = replace(made.noise, samples=samples)
+        return generate(replace(made, noise=noise), schedule(2), QUIET).samples.double().square().mean()
+
+    asking = made.noise.samples.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(mean(asking), [asking])
+    ahead, behind = (mean(made.noise.samples + share * direction) for share in (1e-2, -1e-2))
+    assert not ahead.requires_grad
+    slope = (ahead - behind).item() / 2e-2
+    assert (gradient * direction).sum().item() == pytest.approx(slope, rel=0.02, abs=1e-5)
+    with torch.no_grad():
+        assert not mean(asking).requires_grad
