@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -57,8 +58,9 @@ def tuned(*configs: triton.Config, key: tuple[str, ...]) -> Callable[[Any], Any]
     """
 
     def fitting(found: list[triton.Config], arguments: dict[str, Any], **constants: Any) -> list[triton.Config]:
-        """Tiles lie within one block of a block mask, and large heads leave no room for large tiles."""
+        """Tiles lie within one block of a block mask, large heads leave no room for large tiles, TMA must fit."""
         given = arguments | constants
+        found = [config for config in found if given.get("TMA_FITS") or not config.kwargs.get("TMA")]
         block, head = given.get("BLOCK") or 128, given["WIDE"] + given["REST"]
         fit = [config for config in found if max(tile(config)) <= block and math.prod(tile(config)) * head <= 2**21]
         return fit or [min(found, key=lambda config: math.prod(tile(config)))]
@@ -75,8 +77,8 @@ def tuned(*configs: triton.Config, key: tuple[str, ...]) -> Callable[[Any], Any]
     return decorate
 
 
-def config(queries: int, keys: int, warps: int, stages: int) -> triton.Config:
-    return triton.Config({"QUERIES": queries, "KEYS": keys}, num_warps=warps, num_stages=stages)
+def config(queries: int, keys: int, warps: int, stages: int, **more: bool) -> triton.Config:
+    return triton.Config({"QUERIES": queries, "KEYS": keys, **more}, num_warps=warps, num_stages=stages)
 
 
 def tiles(queries: int = 64, keys: int = 64) -> dict[str, int]:
@@ -92,11 +94,43 @@ def grid(sequences: int, length: int, by: str = "QUERIES") -> Callable[[dict[str
 def head_of(*tensors: Tensor) -> dict[str, int]:
     """How the heads of tensors (B, H, L, D) are cut, and whether `tiles.known` may say that they lie on eights."""
     head = tensors[0].shape[3]
-    eights = all(
-        tensor.stride(3) == 1 and all(tensor.shape[axis] == 1 or tensor.stride(axis) % 8 == 0 for axis in range(3))
+    return {"HEAD": head, **split(head)._asdict(), "EIGHTS": all(map(_on_eights, tensors))}
+
+
+def _on_eights(tensor: Tensor) -> bool:
+    return tensor.stride(3) == 1 and all(tensor.shape[axis] == 1 or tensor.stride(axis) % 8 == 0 for axis in range(3))
+
+
+@cache
+def has_tma(device: torch.device) -> bool:
+    """Hopper and what came after load whole tiles by a descriptor, with their tensor memory accelerator (TMA)."""
+    if not TUNED or device.type != "cuda" or torch.version.hip is not None:
+        return False
+    return torch.cuda.get_device_capability(device) >= (9, 0)
+
+
+def tma_fits(*tensors: Tensor) -> bool:
+    """Whether TMA may load tiles of tensors (B, H, L, D): all rows begin on 16 bytes, and none lies over another.
+
+    In 16 bits only: products of 32 bits are not for the matrix units that it feeds.
+    """
+    return all(
+        has_tma(tensor.device)
+        and tensor.itemsize == 2
+        and tensor.data_ptr() % 16 == 0
+        and _on_eights(tensor)
+        and tensor.stride(2) % 8 == 0
+        and tensor.stride(2) >= tensor.shape[3]
         for tensor in tensors
     )
-    return {"HEAD": head, **split(head)._asdict(), "EIGHTS": eights}
+
+
+def scratch(size: int, alignment: int, stream: int | None) -> Tensor:
+    """Memory on the GPU in which programs write their descriptors, for `triton.set_allocator`.
+
+    Triton remembers an allocator per thread, so whoever launches with TMA sets it each time.
+    """
+    return torch.empty(size, dtype=torch.int8, device="cuda")
 
 
 def kind(bias: Tensor | None) -> int:

@@ -91,6 +91,26 @@ def load_pair(
 
 
 @triton.jit
+def described(base, length, strides, ROWS: tl.constexpr, WIDE: tl.constexpr, REST: tl.constexpr, HEAD: tl.constexpr):
+    """What the tensor memory accelerator (TMA) is told of a head, one descriptor for each half of a tile."""
+    wide = tl.make_tensor_descriptor(base, [length, HEAD], [strides[2], 1], [ROWS, WIDE])
+    rest = wide
+    if REST:
+        rest = tl.make_tensor_descriptor(base, [length, HEAD], [strides[2], 1], [ROWS, REST])
+    return wide, rest
+
+
+@triton.jit
+def fetch_pair(halves, first, WIDE: tl.constexpr, REST: tl.constexpr):
+    """As `load_pair`, by descriptors: one thread asks for a tile, zeros beyond the head and the length come with it."""
+    wide = halves[0].load([first, 0])
+    rest = wide
+    if REST:
+        rest = halves[1].load([first, WIDE])
+    return wide, rest
+
+
+@triton.jit
 def store(
     base,
     tile,
@@ -219,6 +239,7 @@ def attend(
     BIAS: tl.constexpr,
     CAUSAL: tl.constexpr,
     BLOCK: tl.constexpr,
+    TMA: tl.constexpr = False,
 ):
     """Softmax(q k^T scale + bias) v over the tiles of keys at `steps`, and the log2-sum-exp2 of each row.
 
@@ -228,9 +249,15 @@ def attend(
     top = tl.full([QUERIES], -1e30, tl.float32)
     total = tl.zeros([QUERIES], tl.float32)
     out1, out2 = zeros_pair(QUERIES, WIDE, REST)
+    if TMA:
+        k_halves = described(k, n_keys, k_strides, KEYS, WIDE, REST, HEAD)
+        v_halves = described(v, n_keys, v_strides, KEYS, WIDE, REST, HEAD)
     for step in range(0, steps):
         first = stop(order, step, BLOCK, KEYS)
-        k1, k2 = load_pair(k, first, n_keys, k_strides, KEYS, WIDE, REST, HEAD, ALIGN, WIDEN)
+        if TMA:
+            k1, k2 = fetch_pair(k_halves, first, WIDE, REST)
+        else:
+            k1, k2 = load_pair(k, first, n_keys, k_strides, KEYS, WIDE, REST, HEAD, ALIGN, WIDEN)
         scores = inner(q1, q2, k1, k2, REST) * scale
         keys = first + tl.arange(0, KEYS)
         scores = shown(
@@ -240,7 +267,10 @@ def attend(
         weights = tl.exp2(scores - higher[:, None])
         fade = tl.exp2(top - higher)
         total = total * fade + tl.sum(weights, 1)
-        v1, v2 = load_pair(v, first, n_keys, v_strides, KEYS, WIDE, REST, HEAD, ALIGN, WIDEN)
+        if TMA:
+            v1, v2 = fetch_pair(v_halves, first, WIDE, REST)
+        else:
+            v1, v2 = load_pair(v, first, n_keys, v_strides, KEYS, WIDE, REST, HEAD, ALIGN, WIDEN)
         out1 = out1 * fade[:, None]
         if REST:
             out2 = out2 * fade[:, None]

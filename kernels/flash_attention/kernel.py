@@ -19,7 +19,22 @@ from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
 from ..blocks import TILED, Blocks
-from ..launch import LOG2E, OPTIONS, alignment, checked, config, grid, head_of, kind, pairs, tiles, tuned, widened
+from ..launch import (
+    LOG2E,
+    OPTIONS,
+    alignment,
+    checked,
+    config,
+    grid,
+    head_of,
+    kind,
+    pairs,
+    scratch,
+    tiles,
+    tma_fits,
+    tuned,
+    widened,
+)
 from ..tiles import at, attend, known, load_pair, place, store_pair
 from .backward import backward
 from .reference import Attention
@@ -31,7 +46,11 @@ from .reference import Attention
     config(128, 64, warps=4, stages=3),
     config(64, 64, warps=4, stages=3),
     config(64, 32, warps=4, stages=2),
-    key=("HEAD", "BIAS", "BLOCK", "ALIGN_KEYS", "LONG"),
+    # No warp_specialize: for Hopper, Triton 3.7 to 3.9 ignores it in this loop with 8 warps, and with 4 cannot compile.
+    config(128, 128, warps=8, stages=3, TMA=True),
+    config(128, 64, warps=8, stages=3, TMA=True),
+    config(64, 64, warps=4, stages=3, TMA=True),
+    key=("HEAD", "BIAS", "BLOCK", "ALIGN_KEYS", "LONG", "TMA_FITS"),
 )
 @triton.jit
 def _forward(
@@ -66,8 +85,10 @@ def _forward(
     CAUSAL: tl.constexpr,
     BLOCK: tl.constexpr,
     LONG: tl.constexpr,
+    TMA_FITS: tl.constexpr,
     QUERIES: tl.constexpr,
     KEYS: tl.constexpr,
+    TMA: tl.constexpr = False,  # pyright: ignore[reportArgumentType]
 ):
     q_strides, k_strides = known(q_strides, EIGHTS), known(k_strides, EIGHTS)
     v_strides, out_strides = known(v_strides, EIGHTS), known(out_strides, EIGHTS)
@@ -109,6 +130,7 @@ def _forward(
         BIAS,
         CAUSAL,
         BLOCK,
+        TMA,
     )
     store_pair(at(out, batch, head, out_strides), out1, out2, first, n_queries, out_strides, QUERIES, WIDE, REST, HEAD)
     rows = at(lse, batch, head, lse_strides) + queries * lse_strides[2]
@@ -135,7 +157,10 @@ def _attention(
     out, lse = torch.empty_like(q), q.new_empty(q.shape[:3], dtype=torch.float32)
     batch, heads, n_queries, _ = q.shape
     given, counted, ordered = (q if tensor is None else tensor for tensor in (bias, counts, order))
+    fits = tma_fits(k, v)
     with torch.cuda.device_of(q):
+        if fits:
+            triton.set_allocator(scratch)
         _forward[grid(batch * heads, n_queries)](
             q,
             k,
@@ -158,6 +183,7 @@ def _attention(
             CAUSAL=causal,
             BLOCK=block,
             LONG=k.shape[2] > 1024,
+            TMA_FITS=fits,
             **tiles(),
             **OPTIONS,
         )

@@ -6,9 +6,11 @@ import pytest
 import torch
 from attention_cases import DEVICE, Case, exact, grads_near, near
 
+from latentloom.kernels.blocks import elements, prepare
 from latentloom.kernels.flash_attention import reference
 
 kernel = pytest.importorskip("latentloom.kernels.flash_attention.kernel")
+launch = pytest.importorskip("latentloom.kernels.launch")
 
 F32, F16, BF16 = torch.float32, torch.float16, torch.bfloat16
 
@@ -41,6 +43,43 @@ def test_attention_and_its_gradients(case: Case):
     near(got[0], want[0], case.dtype)
     near(got[1], want[1], F32)
     grads_near(got, inputs, want, wide, case.dtype)
+
+
+@pytest.fixture
+def by_descriptors(monkeypatch):
+    """Keys and values are loaded by descriptors, whatever a device would choose."""
+    import triton
+
+    triton.set_allocator(launch.scratch)
+    monkeypatch.setattr(kernel, "tiles", lambda: {"QUERIES": 64, "KEYS": 64, "TMA": True})
+    if launch.TUNED:
+        monkeypatch.setattr(kernel, "_forward", kernel._forward.fn)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(1, 2, 17, 65, 64, F16, "transposed"),
+        Case(2, 1, 65, 130, 80, F16, "packed"),
+        Case(1, 1, 130, 17, 128, F32, "transposed"),
+        Case(1, 1, 20, 1, 40, F16, "plain"),
+    ],
+    ids=str,
+)
+def test_tiles_by_descriptors(case: Case, by_descriptors):
+    inputs = case.draw(grad=False)
+    got, want = kernel.flash_attention(*inputs), reference.flash_attention(*exact(*inputs))
+    near(got[0], want[0], case.dtype)
+    near(got[1], want[1], F32)
+
+
+def test_tiles_by_descriptors_of_listed_blocks(by_descriptors):
+    inputs = Case(1, 2, 130, 150, 80, F16, "transposed").draw(grad=False)
+    blocks = prepare(torch.rand(1, 2, 3, 3, device=DEVICE) > 0.5)
+    bias = torch.randn(130, 150, device=DEVICE)
+    got = kernel.attention(*inputs, blocks=blocks, bias=bias)
+    seen = bias.masked_fill(~elements(blocks, 130, 150), -torch.inf)
+    near(got.out, reference.flash_attention(*exact(*inputs), bias=seen).out, F16)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 77), (2, 1, 17, 77), (1, 2, 17, 1), (2, 2, 17, 77)], ids=str)
