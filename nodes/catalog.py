@@ -27,6 +27,7 @@ NODES: dict[str, str] = {
     "feature_slicing": "cache.feature_slicing",
     "first_block_cache": "cache.first_block_cache",
     "fit_linear_ag": "guidance.fit_linear_ag",
+    "flowopt": "optimise.flowopt",
     "gaussian_noise": "noise.gaussian_noise",
     "grade_shapes": "evaluate.grade_shapes",
     "guidance_interval": "guidance.guidance_interval",
