@@ -46,7 +46,7 @@ from .reference import Attention
     config(128, 64, warps=4, stages=3),
     config(64, 64, warps=4, stages=3),
     config(64, 32, warps=4, stages=2),
-    # No warp_specialize: for Hopper, Triton 3.7 to 3.9 ignores it in this loop with 8 warps, and with 4 cannot compile.
+    # No warp_specialize: for Hopper, Triton 3.7.1 and 3.9 ignore it in this loop with 8 warps, and fail with 4.
     config(128, 128, warps=8, stages=3, TMA=True),
     config(128, 64, warps=8, stages=3, TMA=True),
     config(64, 64, warps=4, stages=3, TMA=True),
