@@ -77,7 +77,15 @@ class Ascent:
                 "that is computed from the pixels by differentiable steps, or best_of_noises, which needs no gradient."
             )
         loss = -reward.float().sum() + self.regularisation * length(noise)
-        (gradient,) = torch.autograd.grad(loss, [noise])
+        try:
+            (gradient,) = torch.autograd.grad(loss, [noise])
+        except RuntimeError as error:
+            if "modified by an inplace operation" not in str(error):
+                raise
+            raise NodeError(
+                "A patch of the model changes its weights from step to step, so that the gradient of an earlier step "
+                "is lost; take one step, or a LoRA with a curve beside the weights instead of fused into them."
+            ) from None
         return gradient * (self.clip / (gradient.norm() + 1e-6)).clamp(max=1)
 
 

@@ -49,7 +49,8 @@ def _again(block: Any, *given: Any, **named: Any) -> Any:
         if first and not torch.isclose(first[0], size, rtol=_CLOSE):
             raise NodeError(
                 "A patch of the model computes something else when it is asked again, so that gradients would be "
-                "wrong; switch checkpointing off, or take the patch (a cache?) off the model."
+                "wrong; switch checkpointing off, or take the patch (a cache, a LoRA with a curve fused into the "
+                "weights) off the model."
             )
         first.append(size)
         return found

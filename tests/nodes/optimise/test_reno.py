@@ -199,6 +199,35 @@ def test_a_patch_that_does_something_else_when_asked_again_is_refused(sd: Studio
     assert is_idle(sd.model)
 
 
+@dataclass(frozen=True)
+class Fading(Patch):
+    """Weights that are changed in place before each step."""
+
+    @contextmanager
+    def attach(self, part: str, module: Any) -> Iterator[None]:
+        weight = module.conv_out.weight
+        base = weight.detach().clone()
+
+        def fade(*_: Any) -> None:
+            with torch.no_grad():
+                weight.mul_(0.9)
+
+        hook = module.register_forward_pre_hook(fade)
+        try:
+            yield
+        finally:
+            hook.remove()
+            with torch.no_grad():
+                weight.copy_(base)
+
+
+def test_weights_that_change_from_step_to_step_are_refused_and_for_one_step_are_not(sd: Studio) -> None:
+    fading = replace(sd.model, patches=(Fading(),))
+    with pytest.raises(NodeError, match="changes its weights from step to step"):
+        climbed(sd, model=fading)
+    assert row(climbed(sd, model=fading, schedule=schedule(1)))["backward_passes"] == 3
+
+
 # ---------------------------------------------------------------- rewards
 
 
