@@ -10,6 +10,7 @@ from typing import Protocol
 from .process import WorkerProcess, sentence_of
 from .record import Record
 from .reports import Cancel, JobEnded, Ready, Report, Setup, Stop, Task
+from .worker import work
 
 PATIENCE = 3.0
 """Seconds a job that was cancelled has before it is ended with its worker, if that is asked for again."""
@@ -50,7 +51,7 @@ class Lane:
             return
         self._proven = False
         try:
-            self._worker = WorkerProcess(self._setup, self._hear, self._died, self.device)
+            self._worker = WorkerProcess(self._setup, self._hear, self._died, self.device, work)
         except OSError as error:
             self._owner.lost(self, None, f"No worker could be started: {error.strerror}.")
 

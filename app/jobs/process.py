@@ -11,9 +11,6 @@ from collections.abc import Callable, Iterator
 from multiprocessing import connection
 from typing import Any
 
-from .reports import Setup
-from .worker import work
-
 _CONTEXT = multiprocessing.get_context("spawn")  # a fork would share the server's sockets, locks and CUDA's state
 
 PATIENCE = 5.0
@@ -29,11 +26,11 @@ class WorkerProcess:
 
     def __init__(
         self,
-        setup: Setup | Any,
+        setup: Any,
         hear: Callable[[WorkerProcess, Any], None],
         died: Callable[[WorkerProcess, int], None],
         name: str,
-        work: Callable[[connection.Connection, Any], None] = work,
+        work: Callable[[connection.Connection, Any], None],
     ) -> None:
         self._hear, self._died = hear, died
         self._outgoing: queue.SimpleQueue[Any] = queue.SimpleQueue()

@@ -248,7 +248,7 @@ def test_a_closed_queue_ends_what_runs_and_takes_no_more(make_queue):
 
 
 def test_a_worker_that_cannot_start_fails_the_jobs_and_is_not_tried_for_ever(make_queue, monkeypatch):
-    monkeypatch.setattr(process, "work", print)  # ends before it is ready
+    monkeypatch.setattr(lane, "work", print)  # ends before it is ready
     queue = make_queue()
     jobs = [submit(queue), submit(queue)]
     for job in jobs:
@@ -267,7 +267,7 @@ def test_a_worker_that_dies_as_soon_as_it_is_ready_is_not_started_for_ever(make_
             super().__init__(*given)
 
     monkeypatch.setattr(lane, "WorkerProcess", Counted)
-    monkeypatch.setattr(process, "work", dies_when_it_is_ready)
+    monkeypatch.setattr(lane, "work", dies_when_it_is_ready)
     queue = make_queue()
     time.sleep(2)
     assert len(started) == 1

@@ -13,6 +13,7 @@ NAMES = sorted(
     file.relative_to(SHIPPED).with_suffix("").as_posix()
     for pattern in ("*.json", "*/*.json")
     for file in SHIPPED.glob(pattern)
+    if file.parent.name != "input"  # what workflows read
 )
 
 
