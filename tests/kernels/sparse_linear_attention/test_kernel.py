@@ -22,6 +22,8 @@ F32, F16, BF16 = torch.float32, torch.float16, torch.bfloat16
         (Case(1, 1, 65, 260, 64, BF16, "packed"), 64),
         (Case(1, 1, 17, 300, 80, F16, "spread"), 128),
         (Case(1, 2, 77, 63, 32, F32, "plain"), 64),
+        (Case(1, 5, 1, 65, 128, F32, "plain"), 64),
+        (Case(1, 1, 64, 130, 160, F32, "transposed"), 64),
     ],
     ids=str,
 )
