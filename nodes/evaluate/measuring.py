@@ -130,9 +130,20 @@ def is_plain(method: Method, baseline: Method) -> bool:
 
 def as_long(baseline: Measured, seconds: float) -> int:
     """How many steps of the baseline take `seconds`, by what one of its steps takes and what all of them share."""
+    fixed, step = _fixed_and_step(baseline)
+    return min(MOST_STEPS, max(1, round((seconds - fixed) / step)))
+
+
+def lasting(baseline: Measured, steps: int) -> float:
+    """The seconds that so many steps of the baseline take."""
+    fixed, step = _fixed_and_step(baseline)
+    return fixed + steps * step
+
+
+def _fixed_and_step(baseline: Measured) -> tuple[float, float]:
+    """The seconds that a run takes with whatever number of steps, and those of one step."""
     steps = sum(baseline.report.seconds)
-    fixed = baseline.seconds - steps
-    return min(MOST_STEPS, max(1, round((seconds - fixed) / (steps / baseline.report.steps))))
+    return baseline.seconds - steps, steps / baseline.report.steps
 
 
 def together(reports: Sequence[Report]) -> Report:

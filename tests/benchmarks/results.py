@@ -41,7 +41,7 @@ from latentloom.graph.store import versions
 from latentloom.nodes.codec import TensorCodec
 from latentloom.nodes.evaluate.comparing import Row, figure, sheet, table
 from latentloom.nodes.evaluate.draw_figure import draw_figure
-from latentloom.nodes.evaluate.measuring import Bench, as_long, plain, shares
+from latentloom.nodes.evaluate.measuring import Bench, as_long, lasting, plain, shares
 from latentloom.nodes.evaluate.quality import Judge, Quality
 from latentloom.nodes.types import Image, Measured, Method, Prompts, Table
 
@@ -154,7 +154,7 @@ def rows_of(offered: Offered, times: Sequence[Measured], equals: Sequence[Task],
 
     rows = [row(base, origin)]
     for index, (time, equal) in enumerate(zip(times[1:], equals, strict=True), 1):
-        seconds = origin.seconds * equal.of(offered).schedule.steps / origin.report.steps
+        seconds = lasting(origin, equal.of(offered).schedule.steps)
         same = equal.place(offered, folder) == base.place(offered, folder)
         rival = rows[0] if same else row(equal, replace(origin, seconds=seconds))
         rows.append(row(replace(base, index=index), time, rival))

@@ -14,7 +14,7 @@ from latentloom.graph.progress import Cancelled, Progress
 from latentloom.nodes.cache.deepcache import deepcache
 from latentloom.nodes.evaluate import measuring
 from latentloom.nodes.evaluate.measure import measure
-from latentloom.nodes.evaluate.measuring import as_long, is_plain, plain, together
+from latentloom.nodes.evaluate.measuring import as_long, is_plain, lasting, plain, together
 from latentloom.nodes.evaluate.method import method
 from latentloom.nodes.evaluate.sweep import sweep
 from latentloom.nodes.guidance.adaptive_guidance import adaptive_guidance
@@ -229,6 +229,7 @@ def test_what_a_step_takes_gives_the_number_of_steps() -> None:
     report = Report(10, 10, (), (), (0.1,) * 10, 1.5)
     base = Measured("plain", "plain", Image(torch.zeros(1, 3, 1, 1)), report, 1.5)
     assert [as_long(base, seconds) for seconds in (1.5, 0.9, 0.84, 0.1, 3.0, 1e9)] == [10, 4, 3, 1, 25, 1000]
+    assert [as_long(base, lasting(base, steps)) for steps in (1, 4, 25)] == [1, 4, 25]
 
 
 def test_the_baseline_with_other_steps_is_plain(sd: Studio) -> None:
