@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
-from torch.overrides import TorchFunctionMode
 
 from ...graph.node import NodeError
 from ...kernels.attention import attend
 from ..models.attentions import blocks, check_native, processor_replaced, self_attentions, tell
 from ..models.call import current
+from ..models.instead import Given, Instead
 from ..types import Model, Patch
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ class Attending:
 
     def __call__(self, attn: Any, hidden_states: Tensor, *given: Any, **told: Any) -> Any:
         prompt = self._prompt(attn, hidden_states, told.get("encoder_hidden_states", given[0] if given else None))
-        with _Instead(self._attend, prompt):
+        with Instead(lambda asked: self._attend(_asked(asked, prompt))):
             return self._processor(attn, hidden_states, *given, **told)
 
     def _prompt(self, attn: Any, hidden_states: Tensor, prompt: Tensor | None) -> slice | None:
@@ -135,34 +134,10 @@ class Attending:
         return slice(0, length) if first else slice(picture, picture + length)
 
 
-class _Instead(TorchFunctionMode):
-    """While this lasts, `attend` computes what PyTorch's attention is asked for."""
-
-    def __init__(self, attend: Attend, prompt: slice | None) -> None:
-        super().__init__()
-        self._attend, self._prompt = attend, prompt
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is scaled_dot_product_attention:
-            return self._attend(_asked(self._prompt, *args, **(kwargs or {})))
-        return func(*args, **(kwargs or {}))
-
-
-def _asked(
-    prompt: slice | None,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Asked:
-    """By the names of PyTorch's parameters."""
-    if dropout_p or enable_gqa:
+def _asked(given: Given, prompt: slice | None) -> Asked:
+    if given.dropout_p or given.enable_gqa:
         raise NodeError("This model's attention drops some of it out or shares keys among heads, which no node does.")
-    return Asked(query, key, value, attn_mask, is_causal, scale, prompt)
+    return Asked(given.query, given.key, given.value, given.attn_mask, given.is_causal, given.scale, prompt)
 
 
 def added(model: Model, patch: AttentionPatch) -> Model:

@@ -8,12 +8,11 @@ at it; training then costs one token in place of 256, and a picture does not dep
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
+from torch.nn.functional import scaled_dot_product_attention
+
+from ..models.instead import Given, Instead
 
 HEAVIEST = 32.0
 """The highest log n. A network that holds out against as many tokens as that does not see 256 of them."""
@@ -25,17 +24,14 @@ def padding_weights(images: int, step: int, generator: torch.Generator) -> Tenso
     return most * torch.rand(images, generator=generator)
 
 
-class LastKeyWeighs(TorchFunctionMode):
+class LastKeyWeighs(Instead):
     """While this lasts, attention adds `scores` (B,) to those of the last key, which stands for many."""
 
     def __init__(self, scores: Tensor) -> None:
-        super().__init__()
+        super().__init__(self._weighed)
         self._scores = scores
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = dict(kwargs or {})
-        if func is functional.scaled_dot_product_attention:
-            mask = torch.zeros(len(self._scores), 1, 1, args[1].shape[-2])
-            mask[..., -1] = self._scores[:, None, None]
-            kwargs["attn_mask"] = mask
-        return func(*args, **kwargs)
+    def _weighed(self, given: Given) -> Tensor:
+        mask = torch.zeros(len(self._scores), 1, 1, given.key.shape[-2])
+        mask[..., -1] = self._scores[:, None, None]
+        return scaled_dot_product_attention(**given._replace(attn_mask=mask)._asdict())
