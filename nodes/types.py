@@ -25,10 +25,11 @@ class Patch:
 
     `parts` names what it changes (`unet` or `transformer`, `vae`, `text_encoder`, `text_encoder_2`, `text_encoder_3`),
     so that nothing else is loaded. What a model has no part for is passed over: a patch for both kinds of denoiser
-    names both.
+    names both. One that is `by_picture` does the same to a picture at a step whatever others are beside it.
     """
 
     parts: ClassVar[tuple[str, ...]] = ("unet",)
+    by_picture: ClassVar[bool] = False
 
     def attach(self, part: str, module: nn.Module) -> AbstractContextManager[object]:
         """Change the live `module` of `part` while the context lasts; on leaving it is as it was, bit for bit."""
@@ -39,9 +40,8 @@ class Patch:
 class Model:
     """A base and what is done to it.
 
-    `source` is an absolute folder or file, or a hub id; `family` names the adapter (`sd`, `sdxl`, `sd3`,
-    `flux`, `pixart`);
-    `fingerprint` changes when the files do, so that results made with other weights are not reused.
+    `source` is an absolute folder or file, or a hub id; `family` names the adapter (`sd`, `sdxl`, `sd3`, `flux`,
+    `pixart`); `fingerprint` changes when the files do, so that results made with other weights are not reused.
     `config` is the folder with the configuration of a single file, absolute.
     """
 
@@ -83,6 +83,8 @@ class Sampler:
 @dataclass(frozen=True)
 class Guidance:
     """How the predictions of several conditions become one. Each method subclasses this in its own file."""
+
+    by_picture: ClassVar[bool] = False  # as a patch is
 
     def begin(self, conditions: Conditions) -> Guide:
         """What guides one run, called at every step; what it remembers from step to step lives in it, never here."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -39,6 +39,8 @@ Spacing = Literal["uniform", "quadratic"]
 @dataclass(frozen=True)
 class DeepCache(StepCache):
     """Skips the deep levels of a UNet at the steps that are not `full`."""
+
+    by_picture: ClassVar[bool] = True
 
     interval: int
     branch: int

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -43,6 +43,8 @@ PAPER = (0, 1, 2, 3, 5, 10, 15, 25, 35)
 @dataclass(frozen=True)
 class FasterDiffusion(StepCache):
     """Runs the encoder of a UNet at the key steps alone."""
+
+    by_picture: ClassVar[bool] = True
 
     spacing: Spacing
     interval: int

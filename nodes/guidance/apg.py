@@ -9,7 +9,7 @@ The parallel part is what oversaturates; eta 0 leaves it out. With eta 1, no mom
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class AdaptiveProjected(LibraryGuidance):
     """w, eta, b and r of the formula; a momentum or a limit of 0 is none."""
+
+    by_picture: ClassVar[bool] = True
 
     scale: float
     eta: float

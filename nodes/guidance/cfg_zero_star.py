@@ -7,7 +7,7 @@ not learned well enough there.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class ZeroStar(LibraryGuidance):
     """w of the formula, and how many steps are left out."""
+
+    by_picture: ClassVar[bool] = True
 
     scale: float
     zero_steps: int

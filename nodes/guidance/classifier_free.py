@@ -7,7 +7,7 @@ e = e_u + w (e_c - e_u)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..models.family import Predict
 from ..types import Guidance
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class ClassifierFree(Guidance):
     """negative + scale·(positive − negative), its contrast pulled back to the positive's by `rescale`."""
+
+    by_picture: ClassVar[bool] = True
 
     scale: float = 7.5
     rescale: float = 0.0

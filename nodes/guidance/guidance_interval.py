@@ -11,7 +11,7 @@ Evaluations: N + the number of steps inside, instead of 2 N.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Interval(Guidance):
     """`guidance` where `low` < sigma <= `high`, elsewhere the positive branch alone."""
+
+    by_picture: ClassVar[bool] = True
 
     guidance: Guidance
     low: float

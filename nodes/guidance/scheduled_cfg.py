@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -32,6 +32,8 @@ Point = tuple[
 @dataclass(frozen=True)
 class Scheduled(Guidance):
     """Classifier-free guidance of the scale `curve` has at each step; `curve` is sorted by its first coordinate."""
+
+    by_picture: ClassVar[bool] = True
 
     curve: tuple[tuple[float, float], ...]
     rescale: float = 0.0

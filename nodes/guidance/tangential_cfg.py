@@ -7,7 +7,7 @@ kept, and e = e_u' + w (e_c - e_u').
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Tangential(LibraryGuidance):
     """w of the formula."""
+
+    by_picture: ClassVar[bool] = True
 
     scale: float
 

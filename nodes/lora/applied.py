@@ -34,6 +34,7 @@ class AppliedLora(Patch):
     way: Way = "auto"
 
     parts: ClassVar[tuple[str, ...]] = (*DENOISERS, *ENCODERS)
+    by_picture: ClassVar[bool] = True
 
     def usual(self, part: str) -> float:
         """The strength in `part`, apart from blocks and steps."""

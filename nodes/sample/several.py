@@ -25,19 +25,6 @@ class Denoised(NamedTuple):
     report: Report
 
 
-PICTURE_BY_PICTURE = {
-    "AdaptiveProjected",
-    "AppliedLora",
-    "ClassifierFree",
-    "DeepCache",
-    "FasterDiffusion",
-    "Interval",
-    "Scheduled",
-    "Tangential",
-    "ZeroStar",
-}
-"""Guidances and patches that do the same at the same step whatever the pictures are; a test holds them to it."""
-
 _PER_PICTURE = ("noise", "positive", "negative", "latent", "mask")
 
 
@@ -68,10 +55,10 @@ def together(denoise: Callable[..., Denoised], calls: Sequence[Arguments]) -> li
 
 
 def _by_picture(model: Model, guidance: Guidance | None) -> bool:
-    recipes: list[Any] = [*model.patches, *([] if guidance is None else [guidance])]
+    recipes: list[Guidance | Patch] = [*model.patches, *([] if guidance is None else [guidance])]
     while recipes:
         recipe = recipes.pop()
-        if type(recipe).__name__ not in PICTURE_BY_PICTURE:
+        if not recipe.by_picture:
             return False
         held = (getattr(recipe, field.name) for field in dataclasses.fields(recipe))
         recipes += [part for part in held if isinstance(part, Guidance | Patch)]

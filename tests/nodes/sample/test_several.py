@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +19,7 @@ from latentloom.graph.progress import QUIET, Progress
 from latentloom.nodes.cache.deepcache import deepcache
 from latentloom.nodes.cache.faster_diffusion import faster_diffusion
 from latentloom.nodes.cache.token_merging import token_merging
+from latentloom.nodes.catalog import NODES
 from latentloom.nodes.guidance.adaptive_guidance import adaptive_guidance
 from latentloom.nodes.guidance.apg import apg
 from latentloom.nodes.guidance.cfg import cfg
@@ -29,11 +32,10 @@ from latentloom.nodes.lora.apply_lora import apply_lora
 from latentloom.nodes.noise.empty_latent import empty_latent
 from latentloom.nodes.noise.gaussian_noise import gaussian_noise
 from latentloom.nodes.prompt.encode_prompt import encode_prompt
-from latentloom.nodes.sample import several
 from latentloom.nodes.sample.denoise import denoise
 from latentloom.nodes.schedule.sampler import sampler
 from latentloom.nodes.schedule.schedule import schedule
-from latentloom.nodes.types import Latent, Mask, Model
+from latentloom.nodes.types import Guidance, Latent, Mask, Model, Patch
 
 CLOSE = 1e-4
 TOGETHER = declaration(denoise).together
@@ -121,9 +123,21 @@ def test_what_looks_at_the_whole_batch_stays_alone(model):
     assert [TOGETHER.alike(each) for each in (guided, nested, merged, counted)] == [None] * 4
 
 
-def test_every_name_in_the_list_is_one_that_is_tried():
+def test_every_recipe_that_says_it_looks_at_each_picture_alone_is_one_that_is_tried():
+    for module in NODES.values():
+        importlib.import_module(f"latentloom.nodes.{module}")
+    said = {recipe.__name__ for recipe in recipes(Guidance, Patch) if recipe.by_picture}
     made = {type(make()).__name__ for make in GUIDANCES.values()}
-    assert made | {"AppliedLora", "DeepCache", "FasterDiffusion"} == several.PICTURE_BY_PICTURE
+    assert made | {"AppliedLora", "DeepCache", "FasterDiffusion"} == said
+
+
+def recipes(*kinds: type) -> Iterator[type]:
+    """All that ship of these kinds."""
+    for kind in kinds:
+        for each in kind.__subclasses__():
+            if each.__module__.startswith("latentloom."):
+                yield each
+            yield from recipes(each)
 
 
 def test_several_pictures_a_row_and_prompts_of_their_own(model):
